@@ -1,0 +1,162 @@
+"""Pairwise distances that stay exact where triplet losses need them: when classes are tight.
+
+The textbook identity ``|a - b|^2 = |a|^2 - 2 a.b + |b|^2`` is fast, for it is a matrix product, but
+it subtracts numbers that nearly agree when two points nearly coincide, and a well-trained network
+makes exactly such points. Here the identity is evaluated in float64, and a batch that holds nearly
+coincident points is computed from differences instead, one dimension at a time.
+"""
+
+from ._tensorflow import tf
+
+METRICS = ("euclidean", "squared_euclidean", "cosine")
+
+# Below this share of |a|^2 + |b|^2 a squared distance counts as nearly coincident. The identity's
+# rounding error in float64 is about 1e-16 of that sum, so above it eight digits remain.
+_NEARLY_COINCIDENT = 1e-8
+
+
+def pairwise_distances(embeddings, metric="euclidean", *, dtype=None):
+    """Distances between all pairs of embeddings.
+
+    Computed in float64, whatever the input's dtype. Distances are symmetric, never negative, and
+    exactly zero on the diagonal and between identical embeddings. The gradient is finite
+    everywhere and zero between coincident points, where the Euclidean distance has a corner.
+
+    Args:
+        embeddings: float tensor of shape `(B, D)`. Integers are taken as float32.
+        metric: `"euclidean"`, `"squared_euclidean"`, or `"cosine"`. Cosine distance is
+            `1 - cos(a, b)`, in `[0, 2]`; a zero vector has cosine distance 1 to every other
+            embedding (as in scikit-learn).
+        dtype: dtype of the result. By default float64 for float64 embeddings, float32 for others.
+
+    Returns:
+        Tensor of shape `(B, B)`; entry `[i, j]` is the distance between embeddings `i` and `j`.
+
+    Raises:
+        ValueError: if `embeddings` is not of shape `(B, D)` or not numeric, or `metric` is unknown.
+
+    Example:
+
+    >>> pairwise_distances([[0.0, 0.0], [3.0, 4.0]])
+    array([[0., 5.],
+           [5., 0.]], dtype=float32)
+
+    Reference:
+        Higham, *Accuracy and Stability of Numerical Algorithms* (2002), section 1.7, on
+        cancellation.
+    """
+    check_metric(metric)
+    embeddings = as_embeddings(embeddings)
+    points = tf.cast(embeddings, tf.float64)
+    if metric == "cosine":
+        distances = _cosine(points)
+    else:
+        distances = _squared_euclidean(points)
+        if metric == "euclidean":
+            distances = _root(distances)
+    return tf.cast(distances, dtype or result_dtype(embeddings))
+
+
+def check_metric(metric):
+    """Raise a `ValueError` that names the allowed metrics unless `metric` is one of them."""
+    if metric not in METRICS:
+        allowed = ", ".join(f'"{name}"' for name in METRICS)
+        raise ValueError(f"metric must be one of {allowed}; got {metric!r}")
+
+
+def as_embeddings(embeddings):
+    """`embeddings` as a floating tensor of shape `(B, D)`; a `ValueError` if they are not that."""
+    embeddings = tf.convert_to_tensor(embeddings)
+    if embeddings.dtype.is_integer:
+        embeddings = tf.cast(embeddings, tf.float32)
+    if not embeddings.dtype.is_floating:
+        raise ValueError(f"embeddings must be floating point; got dtype {embeddings.dtype.name}")
+    if embeddings.shape.rank is not None and embeddings.shape.rank != 2:
+        raise ValueError(f"embeddings must have shape (B, D); got {tuple(embeddings.shape)}")
+    return embeddings
+
+
+def result_dtype(embeddings):
+    """The dtype of results for these embeddings: float64 stays, everything else gives float32."""
+    return tf.float64 if embeddings.dtype == tf.float64 else tf.float32
+
+
+@tf.custom_gradient
+def _root(squared):
+    """Square root with gradient zero at zero, where the derivative of sqrt is infinite."""
+    root = tf.sqrt(squared)
+
+    def gradient(upstream):
+        return tf.math.divide_no_nan(0.5 * upstream, root)
+
+    return root, gradient
+
+
+def _cosine(points):
+    """Cosine distance as half the squared distance of unit vectors, free of cancellation."""
+    # Dividing by the largest entry first keeps the squares of huge and tiny entries in range.
+    largest = tf.reduce_max(tf.abs(points), axis=1, keepdims=True)
+    nonzero = tf.not_equal(largest, 0.0)
+    scaled = points / tf.stop_gradient(tf.where(nonzero, largest, 1.0))
+    squared_length = tf.reduce_sum(scaled**2, axis=1, keepdims=True)
+    distances = 0.5 * _squared_euclidean(scaled / tf.sqrt(tf.where(nonzero, squared_length, 1.0)))
+    both_nonzero = nonzero & tf.transpose(nonzero)
+    return tf.where(both_nonzero, distances, 1.0 - tf.eye(tf.shape(points)[0], dtype=points.dtype))
+
+
+@tf.custom_gradient
+def _squared_euclidean(points):
+    """Squared Euclidean distances of float64 points `(B, D)`, by the cheapest accurate way."""
+    by_identity, coincident = _by_identity(points)
+    squared = tf.cond(coincident, lambda: _by_differences(points), lambda: by_identity)
+
+    def gradient(upstream):
+        # d|a - b|^2 / da = 2 (a - b), and every pair stands in the matrix twice.
+        weights = 2.0 * (upstream + tf.transpose(upstream))
+        return tf.cond(
+            coincident,
+            lambda: _pull_by_differences(points, weights),
+            lambda: _pull_by_identity(points, weights),
+        )
+
+    return squared, gradient
+
+
+def _shifted(points):
+    # Distances do not change when all points move together. Around one of the points the identity
+    # keeps its accuracy for a collapsed batch, and a difference of two float32 numbers is exact in
+    # float64 (so exact ties stay ties), which a difference from the mean would not be.
+    return points - points[:1]
+
+
+def _by_identity(points):
+    points = _shifted(points)
+    products = tf.matmul(points, points, transpose_b=True)
+    norms = tf.linalg.diag_part(products)
+    sums = norms[:, None] + norms[None, :]
+    squared = sums - 2.0 * products
+    # A matrix product need not be symmetric to the last bit.
+    squared = 0.5 * (squared + tf.transpose(squared))
+    off_diagonal = tf.logical_not(tf.eye(tf.shape(points)[0], dtype=tf.bool))
+    coincident = tf.reduce_any((squared <= _NEARLY_COINCIDENT * sums) & off_diagonal)
+    return tf.where(off_diagonal, tf.maximum(squared, 0.0), 0.0), coincident
+
+
+def _by_differences(points):
+    def add_dimension(squared, column):
+        return squared + tf.square(column[:, None] - column[None, :])
+
+    count = tf.shape(points)[0]
+    return tf.foldl(add_dimension, tf.transpose(points), tf.zeros((count, count), points.dtype))
+
+
+def _pull_by_identity(points, weights):
+    points = _shifted(points)
+    return tf.reduce_sum(weights, axis=1, keepdims=True) * points - tf.matmul(weights, points)
+
+
+def _pull_by_differences(points, weights):
+    def along_dimension(column):
+        return tf.reduce_sum(weights * (column[:, None] - column[None, :]), axis=1)
+
+    return tf.transpose(tf.map_fn(along_dimension, tf.transpose(points)))
