@@ -1,0 +1,195 @@
+import numpy as np
+import pytest
+
+from tripletviz._tensorflow import keras
+from tripletviz.callbacks import (
+    EmbeddingRecorder,
+    Interruptible,
+    ProgressBar,
+    Recording,
+    probe_indices,
+    snapshot_steps,
+)
+from tripletviz.evaluation import recall_at_k
+from tripletviz.losses import BatchAllTripletLoss, FractionOfPositiveTriplets
+from tripletviz.triplets import count_triplets
+
+STEPS = 12
+
+
+@pytest.fixture
+def data(rng):
+    labels = np.arange(96) % 4
+    images = rng.integers(0, 256, size=(96, 6, 6)).astype(np.uint8)
+    images[np.arange(96), labels] = 255
+    return images, labels
+
+
+def network():
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6)),
+            keras.layers.Flatten(),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Dense(3, kernel_initializer=keras.initializers.GlorotUniform(seed=1)),
+        ]
+    )
+    model.compile(
+        keras.optimizers.Adam(1e-2),
+        BatchAllTripletLoss(0.5),
+        metrics=[FractionOfPositiveTriplets(0.5)],
+    )
+    return model
+
+
+def recorder_of(data, **options):
+    options = {"total_steps": STEPS, "strategy": "batch_all", "margin": 0.5} | options
+    return EmbeddingRecorder(data[0][:40], data[1][:40], **options)
+
+
+def fit(model, data, *callbacks, epochs=4):
+    model.fit(*data, batch_size=32, epochs=epochs, shuffle=False, callbacks=callbacks, verbose=0)
+
+
+def test_snapshots_start_before_the_first_update_and_end_after_the_last(data):
+    model, recorder = network(), recorder_of(data, snapshots=5)
+    before = model.predict(data[0][:40], verbose=0)
+    fit(model, data, recorder)
+    after = model.predict(data[0][:40], verbose=0)
+    recording = recorder.recording()
+    assert recording.steps.tolist() == [0, 1, 2, 5, 12]
+    assert recording.embeddings.shape == (5, 40, 3)
+    np.testing.assert_allclose(recording.embeddings[0], before, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(recording.embeddings[-1], after, rtol=1e-5, atol=1e-6)
+    assert np.abs(after - before).max() > 1e-3
+
+
+def test_curves_are_those_of_the_probe_set_at_each_snapshot(data):
+    model, recorder = network(), recorder_of(data, snapshots=4)
+    fit(model, data, recorder)
+    recording = recorder.recording()
+    for i, embeddings in enumerate(recording.embeddings):
+        counts = count_triplets(recording.labels, embeddings, 0.5)
+        curves = {name: values[i] for name, values in recording.curves.items()}
+        assert curves["easy"] == counts.easy / counts.valid
+        assert curves["semi-hard"] == counts.semi_hard / counts.valid
+        assert curves["hard"] == counts.hard / counts.valid
+        active = counts.semi_hard + counts.hard
+        assert curves["fraction of positive triplets"] == active / counts.valid
+        assert curves["R@1"] == recall_at_k(embeddings, recording.labels, k=1)
+        loss = float(BatchAllTripletLoss(0.5)(recording.labels, embeddings))
+        assert curves["loss"] == pytest.approx(loss, rel=1e-6)
+
+
+def test_step_curves_are_those_of_each_batch_not_running_means(data):
+    model, recorder = network(), recorder_of(data)
+    model.optimizer.learning_rate = 0.0  # so that each batch has the same loss in every epoch
+    fit(model, data, recorder)
+    losses = recorder.recording().step_curves["loss"]
+    alone = [
+        model.evaluate(data[0][i : i + 32], data[1][i : i + 32], verbose=0)[0] for i in (0, 32, 64)
+    ]
+    assert len(set(np.round(alone, 4))) == 3
+    np.testing.assert_allclose(losses, alone * 4, rtol=1e-5)
+
+
+def test_recording_changes_nothing_about_the_training(data):
+    plain, recorded = network(), network()
+    fit(plain, data)
+    fit(recorded, data, recorder_of(data))
+    for one, other in zip(plain.get_weights(), recorded.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+class InterruptAt(keras.callbacks.Callback):
+    def __init__(self, step):
+        super().__init__()
+        self.left = step
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupt_ends_training_cleanly(data, capsys):
+    model, recorder = network(), recorder_of(data, snapshots=4)
+    bar = ProgressBar(STEPS, recorder=recorder)
+    with Interruptible(recorder, bar) as training:
+        fit(model, data, recorder, bar, InterruptAt(7))
+    assert not training.finished
+    assert "keeps what it has learnt" in capsys.readouterr().out
+    recording = recorder.recording()
+    assert recording.steps[-1] == 7
+    np.testing.assert_allclose(
+        recording.embeddings[-1], model.predict(data[0][:40], verbose=0), rtol=1e-5, atol=1e-6
+    )
+    fit(model, data, epochs=1)  # the network is whole: it trains on
+
+
+def test_other_errors_pass_through_and_a_full_training_is_finished(data):
+    with pytest.raises(RuntimeError, match="out of memory"), Interruptible():
+        raise RuntimeError("out of memory")
+    model, recorder = network(), recorder_of(data)
+    with Interruptible(recorder) as training:
+        fit(model, data, recorder)
+    assert training.finished
+
+
+def test_a_recording_survives_the_disk(data, tmp_path):
+    model, recorder = network(), recorder_of(data)
+    fit(model, data, recorder)
+    recording = recorder.recording()
+    recording.save(tmp_path / "r.npz")
+    loaded = Recording.load(tmp_path / "r.npz")
+    np.testing.assert_array_equal(loaded.embeddings, recording.embeddings)
+    np.testing.assert_array_equal(loaded.images, recording.images)
+    assert list(loaded.curves) == list(recording.curves)
+    for name in recording.curves:
+        np.testing.assert_array_equal(loaded.curves[name], recording.curves[name])
+    np.testing.assert_array_equal(loaded.step_curves["loss"], recording.step_curves["loss"])
+    assert [path.name for path in tmp_path.iterdir()] == ["r.npz"]
+    recording.save(tmp_path / "half.npz", embeddings_dtype="float16")
+    half = Recording.load(tmp_path / "half.npz").embeddings
+    assert half.dtype == np.float32
+    np.testing.assert_allclose(half, recording.embeddings, rtol=1e-3, atol=1e-3)
+
+
+def test_progress_without_a_terminal_is_a_plain_line_an_epoch(data, capsys):
+    model, recorder = network(), recorder_of(data)
+    fit(model, data, recorder, ProgressBar(STEPS, recorder=recorder))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert lines[-1].startswith("Training: epoch 4, step 12 of 12, loss ")
+    assert ", positive " in lines[-1]
+    assert ", R@1 " in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("total", "count", "expected"),
+    [(1, 2, [0, 1]), (100, 4, [0, 1, 10, 100]), (3, 24, [0, 1, 2, 3]), (50, 2, [0, 50])],
+)
+def test_snapshot_steps(total, count, expected):
+    assert set(expected) <= set(snapshot_steps(total, count))
+    assert snapshot_steps(total, count)[0] == 0
+    assert snapshot_steps(total, count)[-1] == total
+    if count > 2:
+        assert snapshot_steps(total, count) == expected
+
+
+def test_probe_indices_are_the_first_of_each_class_in_order():
+    labels = np.array([1, 0, 1, 1, 0, 0])
+    assert probe_indices(labels, per_class=2).tolist() == [0, 1, 2, 4]
+    with pytest.raises(ValueError, match="class 0 has 3 members; wanted 4"):
+        probe_indices(labels, per_class=4)
+
+
+def test_bad_input_is_named(data):
+    with pytest.raises(ValueError, match="same length"):
+        EmbeddingRecorder(data[0], data[1][:3], total_steps=1, strategy="batch_all", margin=0.5)
+    with pytest.raises(ValueError, match="strategy must be one of"):
+        recorder_of(data, strategy="everything")
+    with pytest.raises(ValueError, match="at least 1"):
+        snapshot_steps(0, 4)
+    with pytest.raises(RuntimeError, match="nothing is recorded yet"):
+        recorder_of(data).recording()

@@ -1,0 +1,156 @@
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tripletviz import experiments
+from tripletviz.__main__ import main
+from tripletviz.callbacks import Recording
+from tripletviz.datasets import load_mnist_sample
+from tripletviz.evaluation import knn_accuracy, recall_at_k
+from tripletviz.params import ExperimentError, parse_params
+
+ROOT = Path(__file__).parents[1]
+BASE = json.loads((ROOT / "experiments/base_model/params.json").read_text())
+SMALL = BASE | {"profile": "ci", "channels": 4, "embedding_size": 8, "snapshots": 4}
+
+
+@pytest.fixture
+def sample(monkeypatch):
+    """A small data set of real digits in place of MNIST, with a probe set of its own size."""
+    images, labels = load_mnist_sample()
+    test = np.arange(len(labels)) % 4 == 0
+    data = (images[~test], labels[~test]), (images[test], labels[test])
+    monkeypatch.setitem(experiments.LOADERS, "mnist", lambda profile: data)
+    probe = experiments.probe_indices
+    monkeypatch.setattr(experiments, "probe_indices", lambda labels: probe(labels, 20))
+    return data
+
+
+@pytest.fixture
+def model_dir(tmp_path):
+    (tmp_path / "params.json").write_text(json.dumps(SMALL))
+    return tmp_path
+
+
+def test_train_writes_what_evaluate_reads(sample, model_dir, capsys):
+    experiment = experiments.train(model_dir)
+    written = {path.name for path in model_dir.iterdir()}
+    assert written == {"params.json", "model.keras", "recording.npz", "metrics.json"}
+    metrics = json.loads((model_dir / "metrics.json").read_text())
+    assert metrics == json.loads(json.dumps(experiment.metrics))
+    assert metrics["finished"] is True
+    assert metrics["steps"] == 1500 // 64
+    assert metrics["trained"]["recall_at_k"]["1"] > metrics["untrained"]["recall_at_k"]["1"]
+    recording = Recording.load(model_dir / "recording.npz")
+    assert recording.steps[-1] == metrics["steps"]
+    assert experiments.evaluate(model_dir) == metrics["trained"]
+    assert "(500 queries, the other 499 as gallery)" in capsys.readouterr().out
+
+
+def test_evaluation_says_what_is_query_and_what_is_gallery(sample):
+    network = experiments.build_network(parse_params(SMALL))
+    (x_train, y_train), (x_test, y_test) = sample
+    metrics = experiments.evaluate_network(network, sample)
+    queries, gallery = experiments.embed(network, x_test), experiments.embed(network, x_train)
+    assert metrics["queries"] == 500
+    assert metrics["training_gallery"] == 1500
+    assert metrics["recall_at_k"]["4"] == recall_at_k(queries, y_test, k=4)
+    assert metrics["knn_accuracy"]["5"] == knn_accuracy(queries, y_test, gallery, y_train, k=5)
+
+
+def test_the_same_seed_gives_the_same_training_and_another_seed_another(sample, model_dir):
+    runs = []
+    for seed in (1, 1, 2):
+        (model_dir / "params.json").write_text(json.dumps(SMALL | {"seed": seed}))
+        runs.append(experiments.train(model_dir, progress=False, say=lambda line: None))
+    same, again, other = (run.network.get_weights() for run in runs)
+    for one, two in zip(same, again, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert any(np.abs(one - two).max() > 1e-3 for one, two in zip(same, other, strict=True))
+    np.testing.assert_array_equal(runs[0].recording.embeddings, runs[1].recording.embeddings)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"strategy": "batch_hard", "margin": "soft", "learning_rate": 1e-4},
+        {"strategy": "batch_semi_hard", "squared": True, "normalize": True, "margin": 0.2},
+        {"classes_per_batch": 8, "images_per_class": 8, "batch_norm": False},
+    ],
+)
+def test_every_kind_of_training_runs(sample, changes):
+    params = parse_params(SMALL | changes)
+    network = experiments.build_network(params)
+    recording, finished = experiments.fit(
+        network, params, *sample[0], probe=sample[1], progress=False
+    )
+    assert finished
+    assert np.isfinite(recording.embeddings).all()
+    losses = recording.curves["loss"]
+    assert losses[-1] != losses[0]
+    assert np.isfinite(losses).all()
+
+
+def test_a_model_dir_without_a_model(sample, model_dir):
+    with pytest.raises(ExperimentError, match="no model[.]keras yet; train it first"):
+        experiments.evaluate(model_dir)
+    (model_dir / "model.keras").write_text("not a model")
+    with pytest.raises(ExperimentError, match="cannot be read"):
+        experiments.evaluate(model_dir)
+
+
+def test_parameters_that_do_not_fit_the_data(sample):
+    for changes in (
+        {"batch_size": 5000},
+        {"classes_per_batch": 2, "images_per_class": 500, "batch_size": 1000},
+        {"classes_per_batch": 32, "images_per_class": 2},
+    ):
+        with pytest.raises(ExperimentError, match="do not fit the data"):
+            experiments.make_batches(parse_params(SMALL | changes), *sample[0])
+
+
+def test_the_command_line_says_what_is_wrong_in_one_line(tmp_path, capsys):
+    file = tmp_path / "file"
+    file.write_text("")
+    (tmp_path / "params.json").write_text("{")
+    for model_dir, reason in ((file, "is a file"), (tmp_path, "is not JSON"), ("no", "not exist")):
+        for command in ("train", "evaluate"):
+            assert main([command, "--model-dir", str(model_dir)]) == 2
+            said = capsys.readouterr().err
+            assert said.startswith("tripletviz: ")
+            assert said.count("\n") == 1
+            assert reason in said
+
+
+def test_help_explains_every_key():
+    shown = subprocess.run(
+        [sys.executable, "-m", "tripletviz", "train", "--help"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    ).stdout
+    for key in SMALL:
+        assert f"  {key}: " in shown
+
+
+def test_the_command_line_trains_and_evaluates_without_log_noise(model_dir):
+    """The real thing, on real MNIST: nothing but our own lines reaches the reader."""
+    for command in ("train", "evaluate"):
+        process = subprocess.run(
+            [sys.executable, "-m", "tripletviz", command, "--model-dir", model_dir],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+        )
+        assert process.stderr == ""
+        lines = process.stdout.splitlines()
+        assert lines[0].startswith("Device: ")
+        expected = r"Trained: test R@1 0\.\d{4} \(10,000 queries, the other 9,999 as gallery\), "
+        assert re.match(expected, lines[-1])

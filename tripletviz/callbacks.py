@@ -1,0 +1,321 @@
+"""What a training records: snapshots of the embedding, and curves that go with them."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from ._tensorflow import keras, tf
+from .evaluation import recall_at_k
+from .losses import LOSS_CLASSES
+from .triplets import check_strategy, count_triplets
+
+
+@dataclass(frozen=True)
+class Recording:
+    """How the embedding of a fixed probe set evolved during one training.
+
+    Attributes:
+        steps: int64 array `(S,)`: updates of the weights before each snapshot; the first is 0.
+        embeddings: float array `(S, N, D)`: the probe set's embeddings at each snapshot.
+        labels: int64 array `(N,)`.
+        images: uint8 array `(N, H, W)`: the probe images.
+        curves: name -> float64 array `(S,)`, measured on the probe set taken as one batch:
+            `"loss"`, `"fraction of positive triplets"`, `"R@1"` (each probe image a query, the
+            others the gallery), `"easy"`, `"semi-hard"`, `"hard"` (shares of the valid triplets).
+        step_curves: name -> float64 array `(steps taken,)`: `"loss"` and
+            `"fraction of positive triplets"` of each training batch, before its update.
+    """
+
+    steps: np.ndarray
+    embeddings: np.ndarray
+    labels: np.ndarray
+    images: np.ndarray
+    curves: dict = field(default_factory=dict)
+    step_curves: dict = field(default_factory=dict)
+
+    def save(self, path, *, embeddings_dtype="float32"):
+        """Write the recording as one compressed `.npz`, whole or not at all.
+
+        Args:
+            path: where to; its folder must exist.
+            embeddings_dtype: `"float16"` halves the size and keeps three digits.
+        """
+        path = Path(path)
+        arrays = {
+            "steps": self.steps,
+            "embeddings": self.embeddings.astype(embeddings_dtype),
+            "labels": self.labels,
+            "images": self.images,
+        }
+        arrays |= {f"curve {name}": values for name, values in self.curves.items()}
+        arrays |= {f"step curve {name}": values for name, values in self.step_curves.items()}
+        partial = path.with_name(f".{path.name}.part")
+        with partial.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path):
+        """Read a recording that `save` wrote; embeddings come back as float32."""
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        return cls(
+            steps=arrays["steps"],
+            embeddings=arrays["embeddings"].astype(np.float32),
+            labels=arrays["labels"],
+            images=arrays["images"],
+            curves=_with_prefix(arrays, "curve "),
+            step_curves=_with_prefix(arrays, "step curve "),
+        )
+
+
+def _with_prefix(arrays, prefix):
+    return {
+        name.removeprefix(prefix): values
+        for name, values in arrays.items()
+        if name.startswith(prefix)
+    }
+
+
+def snapshot_steps(total_steps, count):
+    """Steps at which to look: 0, the last, and between them evenly on a logarithmic scale.
+
+    Most happens early in a training, so the early looks lie close together.
+
+    Args:
+        total_steps: updates of the whole training, at least 1.
+        count: wanted number of snapshots, at least 2. Steps are whole, so a short training may
+            give fewer.
+
+    Returns:
+        Increasing list of integers from 0 to `total_steps`.
+
+    Raises:
+        ValueError: if a number is too small.
+    """
+    if total_steps < 1 or count < 2:
+        raise ValueError(
+            "total_steps must be at least 1 and count at least 2; "
+            f"got total_steps={total_steps}, count={count}"
+        )
+    spaced = np.geomspace(1, total_steps, count - 1)
+    return sorted({0, total_steps, *np.rint(spaced).astype(int).tolist()})
+
+
+def probe_indices(labels, per_class=100):
+    """Indices of a fixed probe set: the first `per_class` members of each class, in order.
+
+    Raises:
+        ValueError: if a class has fewer members; it is named.
+    """
+    chosen = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        if len(members) < per_class:
+            raise ValueError(f"class {label} has {len(members)} members; wanted {per_class}")
+        chosen.append(members[:per_class])
+    return np.sort(np.concatenate(chosen))
+
+
+class EmbeddingRecorder(keras.callbacks.Callback):
+    """Records the probe set's embeddings before the first update and at log-spaced steps after it.
+
+    While it records, Keras's metrics are reset before every batch, so that the logs of a batch are
+    that batch's own and not a running mean; it is they that make the step curves.
+
+    Args:
+        images: uint8 array `(N, H, W)`: the probe set.
+        labels: int array `(N,)`.
+        total_steps: updates that the training will make.
+        strategy: strategy of `tripletviz.triplets.STRATEGIES` whose loss is measured.
+        margin: the training's margin. With `"soft"`, which has no ring, a triplet counts as
+            positive if it is hard.
+        squared: whether the training's distances are squared.
+        snapshots: number of snapshots, as in `snapshot_steps`.
+
+    Example:
+
+    >>> recorder = EmbeddingRecorder(x, y, total_steps=200, strategy="batch_all", margin=0.5)
+    >>> network.fit(batches, callbacks=[recorder])
+    >>> recorder.recording().embeddings.shape
+    (24, 1000, 64)
+    """
+
+    def __init__(
+        self, images, labels, *, total_steps, strategy, margin, squared=False, snapshots=24
+    ):
+        super().__init__()
+        check_strategy(strategy)
+        if len(images) != len(labels):
+            raise ValueError(
+                f"images and labels must have the same length; got {np.shape(images)} and "
+                f"{np.shape(labels)}"
+            )
+        self.images = np.asarray(images)
+        self.labels = np.asarray(labels).reshape(-1).astype(np.int64)
+        self.wanted = set(snapshot_steps(total_steps, snapshots))
+        self.margin, self.squared = margin, squared
+        self.loss = LOSS_CLASSES[strategy](margin, squared)
+        self.step = 0
+        # Each look is appended as a whole, so that an interrupt cannot leave half of one.
+        self.looks, self.step_curves = [], {}
+
+    def on_train_begin(self, logs=None):
+        self._embed = tf.function(lambda images: self.model(images, training=False))
+        self._look()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.model.reset_metrics()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        for key, name in (("loss", "loss"), ("fraction_positive", "fraction of positive triplets")):
+            if logs and key in logs:
+                self.step_curves.setdefault(name, []).append(float(logs[key]))
+        if self.step in self.wanted:
+            self._look()
+
+    def on_train_end(self, logs=None):
+        self.finish()
+
+    def finish(self):
+        """Take a last snapshot if the training ended between two; safe to call again."""
+        if self.looks and self.looks[-1][0] != self.step:
+            self._look()
+
+    def latest(self, name):
+        """The latest value of a curve of the probe set."""
+        return self.looks[-1][2][name]
+
+    def recording(self):
+        """What has been recorded so far, as a `Recording`.
+
+        Raises:
+            RuntimeError: if no training has begun.
+        """
+        if not self.looks:
+            raise RuntimeError("nothing is recorded yet: pass the recorder to fit(callbacks=[…])")
+        steps, embeddings, measured = zip(*self.looks, strict=True)
+        return Recording(
+            steps=np.array(steps, np.int64),
+            embeddings=np.stack(embeddings),
+            labels=self.labels,
+            images=self.images,
+            curves={name: np.array([each[name] for each in measured]) for name in measured[0]},
+            step_curves={name: np.array(values) for name, values in self.step_curves.items()},
+        )
+
+    def _look(self):
+        embeddings = self._embed(tf.convert_to_tensor(self.images)).numpy()
+        self.looks.append((self.step, embeddings, self._measure(embeddings)))
+
+    def _measure(self, embeddings):
+        ring = 0.0 if self.margin == "soft" else self.margin
+        counts = count_triplets(self.labels, embeddings, ring, self.squared)
+        return {
+            "loss": float(self.loss(self.labels, embeddings)),
+            "fraction of positive triplets": (counts.semi_hard + counts.hard) / counts.valid,
+            "R@1": recall_at_k(embeddings, self.labels, k=1),
+            "easy": counts.easy / counts.valid,
+            "semi-hard": counts.semi_hard / counts.valid,
+            "hard": counts.hard / counts.valid,
+        }
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """A bar with the time left, the loss and the fraction of positive triplets.
+
+    In a notebook and on a terminal it is a bar that moves; elsewhere a plain line an epoch.
+
+    Args:
+        total_steps: updates that the training will make.
+        description: what stands before the bar.
+        recorder: an `EmbeddingRecorder` of the same training, to show its latest R@1.
+    """
+
+    def __init__(self, total_steps, description="Training", recorder=None):
+        super().__init__()
+        self.total_steps, self.description, self.recorder = total_steps, description, recorder
+        self.bar, self.done, self.latest = None, 0, {}
+
+    def on_train_begin(self, logs=None):
+        if _shows_bars():
+            self.bar = tqdm(total=self.total_steps, desc=self.description, unit="step")
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.done += 1
+        self.latest = dict(logs or {})
+        if self.bar is not None:
+            self.bar.update(1)
+            if self.done % 10 == 0 or self.done == self.total_steps:
+                self.bar.set_postfix_str(self._state(), refresh=False)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.bar is None:
+            line = f"{self.description}: epoch {epoch + 1}, step {self.done} of {self.total_steps}"
+            print(f"{line}, {self._state()}", flush=True)
+
+    def on_train_end(self, logs=None):
+        self.close()
+
+    def close(self):
+        """Leave the bar as it stands; for a training that was interrupted."""
+        if self.bar is not None:
+            self.bar.set_postfix_str(self._state(), refresh=True)
+            self.bar.close()
+
+    def _state(self):
+        parts = []
+        if "loss" in self.latest:
+            parts.append(f"loss {self.latest['loss']:.3f}")
+        if "fraction_positive" in self.latest:
+            parts.append(f"positive {self.latest['fraction_positive']:.1%}")
+        if self.recorder is not None and self.recorder.looks:
+            parts.append(f"R@1 {self.recorder.latest('R@1'):.3f}")
+        return ", ".join(parts)
+
+
+class Interruptible:
+    """Lets an interrupt end a training cleanly: the network keeps what it has learnt so far.
+
+    Ctrl-C in a terminal and the stop button of a notebook raise `KeyboardInterrupt` in the middle
+    of `fit`. Inside this context that ends the training and nothing else: the callbacks finish
+    their work and the code after it goes on.
+
+    Args:
+        *callbacks: the callbacks of the training.
+
+    Attributes:
+        finished: whether the training ran to its end.
+
+    Example:
+
+    >>> with Interruptible(recorder, bar) as training:
+    ...     network.fit(batches, callbacks=[recorder, bar], verbose=0)
+    """
+
+    def __init__(self, *callbacks):
+        self.callbacks = callbacks
+        self.finished = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        self.finished = kind is None
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            for callback in self.callbacks:
+                callback.on_train_end()
+            print("Training was interrupted. The network keeps what it has learnt so far.")
+            return True
+        return False
+
+
+def _shows_bars():
+    # A notebook has a shell with a kernel; if IPython is not even imported, this is none.
+    ipython = sys.modules.get("IPython")
+    in_notebook = ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+    return in_notebook or sys.stderr.isatty()
