@@ -1,0 +1,464 @@
+"""Figures: they show what they were given, say it in words too, and stay small."""
+
+import base64
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from PIL import Image
+
+from tripletviz import figures
+from tripletviz.datasets import load_mnist_sample
+from tripletviz.figures import (
+    alt_text,
+    digit_grid,
+    embedding_scatter,
+    neighbour_grid,
+    training_curves,
+)
+from tripletviz.palette import CLASS_COLORS
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return load_mnist_sample()
+
+
+def sheet_of(figure):
+    """The picture of a figure, as the browser gets it: (height, width, 3)."""
+    source = figure.data[0].source
+    head, _, content = source.partition(",")
+    assert head == "data:image/png;base64"
+    picture = Image.open(io.BytesIO(base64.b64decode(content)))
+    return np.asarray(picture.convert("RGB"))
+
+
+def tiles_of(figure, rows, columns, size=28):
+    """Images and frame colours found again in the picture, by the place of their frames."""
+    sheet = sheet_of(figure)
+    framed = (sheet[:, 0] != 255).any(axis=1)
+    pitch_x = sheet.shape[1] // columns
+    starts = np.flatnonzero(framed & ~np.roll(framed, 1))
+    assert len(starts) == rows
+    images, frames = [], []
+    for y in starts:
+        for x in range(0, columns * pitch_x, pitch_x):
+            frames.append("#" + bytes(sheet[y, x]).hex())
+            images.append(255 - sheet[y + 1 : y + 1 + size, x + 1 : x + 1 + size, 0])
+    return np.array(images), frames
+
+
+def captions_of(figure):
+    return list(figure.data[1].text)
+
+
+def title_of(figure):
+    return figure.layout.title.text.replace("<br>", " ")
+
+
+def every_figure(sample):
+    images, labels = sample
+    points = np.random.default_rng(0).normal(size=(200, 2))
+    curves = {"loss": [2.0, 1.0, 0.5], "share": {"easy": [0, 0.5, 1], "hard": [1, 0.5, 0]}}
+    indices = np.arange(15).reshape(3, 5) + 20
+    return [
+        digit_grid(images[:20], labels[:20]),
+        digit_grid(images[:7]),
+        neighbour_grid(images[:3], labels[:3], images, labels, indices),
+        neighbour_grid(images[:3], labels[:3], images, labels, indices, indices / 7.0),
+        training_curves([0, 1, 10], curves),
+        embedding_scatter(points, labels[:200]),
+    ]
+
+
+# What all figures have ---------------------------------------------------------------------------
+
+
+def test_every_figure_can_be_read(sample):
+    for figure in every_figure(sample):
+        assert isinstance(figure, go.Figure)
+        assert figure.layout.width == 700
+        assert figure.layout.title.text
+        assert title_of(figure) in alt_text(figure).replace(" .", ".")
+        assert len(alt_text(figure)) > len(title_of(figure)) + 30
+        sizes = [size for size in find_sizes(json.loads(figure.to_json())) if size is not None]
+        assert min(sizes) >= 12
+
+
+def find_sizes(node, key=""):
+    """Every font size set in a figure, apart from the template's."""
+    if isinstance(node, dict):
+        if "font" in key.lower() and "size" in node:
+            yield node["size"]
+        for name, child in node.items():
+            if name != "template":
+                yield from find_sizes(child, name)
+    elif isinstance(node, list):
+        for child in node:
+            yield from find_sizes(child, key)
+
+
+def test_figures_without_data_of_their_own_are_small(sample):
+    images, labels = sample
+    for figure in [*every_figure(sample), digit_grid(images[:300], labels[:300], columns=20)]:
+        assert len(figure.to_json()) < 100_000
+    points = np.random.default_rng(0).normal(size=(1000, 2))
+    assert len(embedding_scatter(points, labels[:1000]).to_json()) < 100_000
+
+
+def test_figures_have_no_state(sample):
+    first = [figure.to_json() for figure in every_figure(sample)]
+    assert [figure.to_json() for figure in every_figure(sample)] == first
+
+
+def test_a_title_can_be_given_and_is_wrapped(sample):
+    images, labels = sample
+    long = "R@1 rose from 0.938 before the first update to 0.991 after one epoch of training with X"
+    points = np.zeros((5, 2))
+    for figure in [
+        digit_grid(images[:5], title=long),
+        neighbour_grid(images[:1], labels[:1], images, labels, [[3]], title=long),
+        training_curves([0, 1], {"loss": [1, 0]}, title=long),
+        embedding_scatter(points, [0, 1, 2, 3, 4], title=long),
+    ]:
+        assert title_of(figure) == long
+        assert max(map(len, figure.layout.title.text.split("<br>"))) <= 72
+        assert alt_text(figure).startswith(long + ".")
+
+
+def test_a_figure_without_words_is_said_to_have_none():
+    with pytest.raises(ValueError, match="no text alternative"):
+        alt_text(go.Figure())
+
+
+def test_importing_figures_does_not_import_tensorflow():
+    program = "import sys, tripletviz.figures; sys.exit('tensorflow' in sys.modules)"
+    environment = os.environ | {"PYTHONPATH": str(Path(figures.__file__).parents[1])}
+    assert subprocess.run([sys.executable, "-c", program], env=environment).returncode == 0
+
+
+# Digits ------------------------------------------------------------------------------------------
+
+
+def test_a_grid_shows_every_image_with_its_label(sample):
+    images, labels = sample
+    figure = digit_grid(images[:12], labels[:12], columns=4)
+    shown, _ = tiles_of(figure, rows=3, columns=4)
+    np.testing.assert_allclose(shown.astype(int), images[:12].astype(int), atol=4)
+    assert captions_of(figure) == [str(label) for label in labels[:12]]
+    assert ", ".join(captions_of(figure)) in alt_text(figure)
+
+
+def test_captions_stand_under_their_images(sample):
+    images, labels = sample
+    figure = digit_grid(images[:5], labels[:5], columns=3)
+    pitch = sheet_of(figure).shape[1] / 3
+    centres = [(np.floor(x / pitch), x % pitch) for x in figure.data[1].x]
+    assert [column for column, _ in centres] == [0, 1, 2, 0, 1]
+    assert all(within == pytest.approx(14.5) for _, within in centres)
+    assert figure.data[1].y[0] < figure.data[1].y[3]
+
+
+def test_the_last_row_may_be_short_and_there_need_be_no_labels(sample):
+    figure = digit_grid(sample[0][:5], columns=3)
+    shown, frames = tiles_of(figure, rows=2, columns=3)
+    np.testing.assert_allclose(shown[:5].astype(int), sample[0][:5].astype(int), atol=4)
+    assert frames[5] == "#ffffff"
+    assert len(figure.data) == 1
+    assert "Labels" not in alt_text(figure)
+
+
+def test_pixels_are_square(sample):
+    figure = digit_grid(*[part[:12] for part in sample], columns=4)
+    height, width, _ = sheet_of(figure).shape
+    margin = figure.layout.margin
+    across = (figure.layout.width - margin.l - margin.r) / width
+    down = (figure.layout.height - margin.t - margin.b) / height
+    assert across == pytest.approx(down, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "as_given",
+    [
+        lambda images: images[..., None],
+        lambda images: images / 255,
+        lambda images: (images / 255).astype("float32"),
+    ],
+)
+def test_images_as_a_network_gets_them_look_the_same(sample, as_given):
+    images = sample[0][:6]
+    assert digit_grid(as_given(images)).data[0].source == digit_grid(images).data[0].source
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        (np.zeros((28, 28), "uint8"), r"\(N, height, width\).*got \(28, 28\)"),
+        (np.zeros((0, 28, 28), "uint8"), r"got \(0, 28, 28\)"),
+        (np.zeros((2, 28, 28, 3), "uint8"), r"got \(2, 28, 28, 3\)"),
+        (np.full((2, 28, 28), 255.0), "from 0 to 1, got float64 from 255.0 to 255.0"),
+        (np.full((2, 28, 28), np.nan), "from 0 to 1"),
+        (np.zeros((2, 28, 28), "int64"), "got int64"),
+        (np.zeros((301, 28, 28), "uint8"), "At most 300 images fit a figure, got 301"),
+    ],
+)
+def test_what_is_no_image_is_refused(images, said):
+    with pytest.raises(ValueError, match=said):
+        digit_grid(images)
+
+
+def test_labels_that_do_not_fit_are_refused(sample):
+    with pytest.raises(ValueError, match="labels"):
+        digit_grid(sample[0][:4], sample[1][:3])
+    with pytest.raises(ValueError, match="columns"):
+        digit_grid(sample[0][:4], columns=0)
+
+
+# Neighbours --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gallery(sample):
+    """Five images of each of three digits, and a query of each."""
+    images, labels = sample
+    chosen = [np.flatnonzero(labels == digit)[:6] for digit in (3, 5, 8)]
+    queries = np.array([places[0] for places in chosen])
+    rest = np.concatenate([places[1:] for places in chosen])
+    return images[queries], labels[queries], images[rest], labels[rest]
+
+
+def test_neighbours_are_marked_right_or_wrong(gallery):
+    indices = np.array([[0, 5, 1], [0, 6, 7], [14, 13, 12]])  # 3 5 3; 3 5 5; 8 8 8
+    figure = neighbour_grid(*gallery, indices)
+    assert captions_of(figure) == (
+        ["3", "✓ 3", "✗ 5", "✓ 3", "5", "✗ 3", "✓ 5", "✓ 5", "8", "✓ 8", "✓ 8", "✓ 8"]
+    )
+    shown, frames = tiles_of(figure, rows=3, columns=4)
+    ink, right, wrong = "#222222", figures.RIGHT_COLOR, figures.WRONG_COLOR
+    assert frames == (
+        [ink, right, wrong, right, ink, wrong, right, right, ink, right, right, right]
+    )
+    queries, _, images, _ = gallery
+    for row in range(3):
+        np.testing.assert_allclose(shown[4 * row].astype(int), queries[row], atol=4)
+        for rank in range(3):
+            expected = images[indices[row, rank]]
+            np.testing.assert_allclose(shown[4 * row + 1 + rank].astype(int), expected, atol=4)
+    assert list(figure.data[2].text) == ["query", "1st", "2nd", "3rd"]
+
+
+def test_the_title_counts_right_first_neighbours(gallery):
+    figure = neighbour_grid(*gallery, [[0, 5], [0, 6], [14, 13]])
+    assert title_of(figure) == "The nearest neighbour of 2 of 3 queries has the query's class"
+    assert "Row 2: query 5; neighbours 3 (wrong), 5 (right)." in alt_text(figure)
+
+
+def test_distances_stand_beneath(gallery):
+    distances = [[0.11, 0.25], [1.5, 12.3456], [100, 0]]
+    figure = neighbour_grid(*gallery, [[0, 5], [0, 6], [14, 13]], distances)
+    texts = [caption.split("<br>") for caption in captions_of(figure)]
+    assert texts[1:3] == [["✓ 3", "0.110"], ["✗ 5", "0.250"]]
+    assert texts[4:6] == [["✗ 3", "1.50"], ["✓ 5", "12.3"]]
+    assert texts[7][1] == "100"
+    assert "5 (wrong, distance 0.250)" in alt_text(figure)
+
+
+def test_a_large_gallery_may_be_given(sample):
+    images, labels = sample
+    figure = neighbour_grid(images[:1], labels[:1], images, labels, [[1999, 3]])
+    assert len(figure.to_json()) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("indices", "said"),
+    [
+        ([[0], [1]], r"here \(3, k\), got \(2, 1\)"),
+        ([0, 1, 2], r"got \(3,\)"),
+        (np.zeros((3, 0), int), r"got \(3, 0\)"),
+        (np.zeros((3, 11), int), "At most 10 neighbours"),
+        ([[0], [1], [15]], "from 0 to 14"),
+        ([[0], [1], [-1]], "from 0 to 14.*got -1"),
+        ([[0.0], [1.0], [2.0]], "integers, got dtype float64"),
+    ],
+)
+def test_indices_that_do_not_fit_are_refused(gallery, indices, said):
+    with pytest.raises(ValueError, match=said):
+        neighbour_grid(*gallery, indices)
+
+
+def test_other_parts_that_do_not_fit_are_refused(gallery):
+    queries, query_labels, images, labels = gallery
+    indices = [[0], [1], [2]]
+    with pytest.raises(ValueError, match="query_labels"):
+        neighbour_grid(queries, query_labels[:2], images, labels, indices)
+    with pytest.raises(ValueError, match="gallery_labels"):
+        neighbour_grid(queries, query_labels, images, labels[:9], indices)
+    with pytest.raises(ValueError, match=r"same size, got \(28, 28\) and \(14, 28\)"):
+        neighbour_grid(queries, query_labels, images[:, ::2], labels, indices)
+    with pytest.raises(ValueError, match=r"distances .* \(3, 1\), got \(3, 2\)"):
+        neighbour_grid(*gallery, indices, np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="distances must be finite"):
+        neighbour_grid(*gallery, indices, [[0], [1], [np.nan]])
+
+
+# Curves ------------------------------------------------------------------------------------------
+
+
+def test_every_curve_has_a_panel_with_the_values_given():
+    steps = [0, 1, 3, 10, 100]
+    curves = {"loss": [4, 3, 2, 1, 0.5], "fraction of positive triplets": [1, 0.9, 0.5, 0.2, 0.1]}
+    figure = training_curves(steps, curves)
+    assert len(figure.data) == 2
+    for trace, values in zip(figure.data, curves.values(), strict=True):
+        np.testing.assert_array_equal(trace.y, values)
+        np.testing.assert_array_equal(trace.customdata, steps)
+        np.testing.assert_allclose(trace.x, np.log10(np.array(steps) + 1))
+    titles = [figure.layout.yaxis.title.text, figure.layout.yaxis2.title.text]
+    assert [title.replace("<br>", " ") for title in titles] == list(curves)
+    assert figure.layout.xaxis2.title.text == "training step"
+    assert figure.layout.xaxis.matches == "x2"
+    assert title_of(figure) == ("How do loss and fraction of positive triplets change in training?")
+    assert "loss: from 4 to 0.5, lowest 0.5, highest 4." in alt_text(figure)
+
+
+def test_ticks_of_the_step_axis_stand_at_their_steps():
+    axis = training_curves([0, 1000], {"loss": [1, 0]}).layout.xaxis
+    assert list(axis.ticktext) == ["0", "1", "3", "10", "30", "100", "300", "1,000"]
+    np.testing.assert_allclose(
+        axis.tickvals, [np.log10(int(text.replace(",", "")) + 1) for text in axis.ticktext]
+    )
+
+
+def test_a_linear_axis_shows_the_steps_themselves():
+    figure = training_curves([0, 5, 9], {"loss": [3, 2, 1]}, scale="linear", step_title="epoch")
+    np.testing.assert_array_equal(figure.data[0].x, [0, 5, 9])
+    assert figure.layout.xaxis.tickvals is None
+    assert figure.layout.xaxis.title.text == "epoch"
+
+
+def test_lines_of_one_panel_differ_in_more_than_colour_and_are_named():
+    shares = {"easy": [0.2, 0.9], "semi-hard": [0.4, 0.06], "hard": [0.4, 0.04]}
+    figure = training_curves([0, 10], {"share of triplets": shares})
+    for property_of in (
+        lambda trace: trace.line.color,
+        lambda trace: trace.line.dash,
+        lambda trace: trace.marker.symbol,
+    ):
+        assert len({property_of(trace) for trace in figure.data}) == 3
+    names = {note.text.rpartition(" ")[2]: note for note in figure.layout.annotations}
+    assert set(names) == set(shares)
+    for name, note in names.items():
+        assert note.y == shares[name][-1]
+    # Names of lines that end together are moved apart by at least a line of text.
+    low, high = figure.layout.yaxis.range
+    pixel = 140 / (high - low)
+    heights = sorted(note.y * pixel + note.yshift for note in names.values())
+    assert np.diff(heights).min() >= 15
+
+
+@pytest.mark.parametrize(
+    ("values", "zero_shown"), [([0.9, 0.95, 0.99], False), ([0.7, 0.5, 0.1], True), ([1, 1], False)]
+)
+def test_the_axis_begins_at_zero_only_where_zero_is_near(values, zero_shown):
+    figure = training_curves(range(len(values)), {"value": values})
+    low, high = figure.layout.yaxis.range
+    assert (low <= 0) == zero_shown
+    assert low < min(values) < max(values) + 1e-9 < high
+
+
+def test_a_curve_may_have_gaps():
+    figure = training_curves([0, 1, 2], {"loss": [1, np.nan, 3], "none": [np.nan] * 3})
+    assert "loss: from 1 to 3" in alt_text(figure)
+    assert "none: no values" in alt_text(figure)
+
+
+@pytest.mark.parametrize(
+    ("steps", "curves", "said"),
+    [
+        ([0, 2, 1], {"a": [1, 2, 3]}, "increase"),
+        ([0, 0], {"a": [1, 2]}, "increase"),
+        ([-1, 0], {"a": [1, 2]}, "0 or more"),
+        ([0.5, 1], {"a": [1, 2]}, "integers, got dtype float64"),
+        ([], {"a": []}, r"\(S,\)"),
+        ([0, 1], {}, "at least one curve"),
+        ([0, 1], {"a": {}}, "panel 'a' must hold at least one line"),
+        (
+            [0, 1],
+            {"a": [1, 2, 3]},
+            r"'a' must have one value for each of 2 steps, got shape \(3,\)",
+        ),
+        ([0, 1], {"a": {"b": [1, np.inf]}}, "'b' must not hold infinite"),
+    ],
+)
+def test_bad_curves_are_refused(steps, curves, said):
+    with pytest.raises(ValueError, match=said):
+        training_curves(steps, curves)
+
+
+def test_an_unknown_scale_is_refused():
+    with pytest.raises(ValueError, match="'log' or 'linear', got 'sqrt'"):
+        training_curves([0, 1], {"a": [1, 2]}, scale="sqrt")
+
+
+# Scatter -----------------------------------------------------------------------------------------
+
+
+def test_every_class_has_its_points_colour_marker_and_name():
+    generator = np.random.default_rng(0)
+    labels = np.arange(100) % 10
+    points = generator.normal(size=(100, 2)).astype("float32")
+    figure = embedding_scatter(points, labels)
+    assert [trace.name for trace in figure.data] == [str(digit) for digit in range(10)]
+    assert [trace.marker.color for trace in figure.data] == list(CLASS_COLORS)
+    assert len({trace.marker.symbol for trace in figure.data}) == 10
+    for digit, trace in enumerate(figure.data):
+        np.testing.assert_array_equal(trace.x, points[labels == digit, 0])
+        np.testing.assert_array_equal(trace.y, points[labels == digit, 1])
+    for digit, note in enumerate(figure.layout.annotations):
+        assert note.text == f"<b>{digit}</b>"
+        middle = np.median(points[labels == digit], axis=0)
+        np.testing.assert_allclose([note.x, note.y], middle, rtol=1e-6)
+    assert figure.layout.yaxis.scaleanchor == "x"
+    assert "4: 10 points around" in alt_text(figure)
+
+
+def test_a_digit_keeps_its_colour_among_fewer():
+    figure = embedding_scatter(np.zeros((4, 2)), [3, 7, 3, 7])
+    assert [trace.marker.color for trace in figure.data] == [CLASS_COLORS[3], CLASS_COLORS[7]]
+
+
+def test_many_classes_never_look_the_same():
+    labels = np.arange(100) + 1_000_000_000
+    figure = embedding_scatter(np.zeros((100, 2)), labels)
+    looks = {(trace.marker.color, trace.marker.symbol) for trace in figure.data}
+    assert len(looks) == 100
+
+
+def test_classes_and_axes_can_be_named():
+    figure = embedding_scatter(
+        np.zeros((2, 2)), [0, 1], axis_titles=("t-SNE 1", "t-SNE 2"), class_names={0: "bag"}
+    )
+    assert [trace.name for trace in figure.data] == ["bag", "1"]
+    assert figure.layout.xaxis.title.text == "t-SNE 1"
+    assert figure.layout.yaxis.title.text == "t-SNE 2"
+
+
+@pytest.mark.parametrize(
+    ("points", "labels", "said"),
+    [
+        (np.zeros((4, 3)), [0] * 4, r"\(N, 2\).*got \(4, 3\)"),
+        (np.zeros((0, 2)), [], r"got \(0, 2\)"),
+        (np.full((4, 2), np.nan), [0] * 4, "points must be finite"),
+        (np.zeros((4, 2)), [0] * 3, "labels and points must have the same length"),
+        (np.zeros((4, 2)), np.eye(4), "one-hot"),
+    ],
+)
+def test_bad_points_are_refused(points, labels, said):
+    with pytest.raises(ValueError, match=said):
+        embedding_scatter(points, labels)

@@ -1,0 +1,628 @@
+"""Plotly figures: arrays in, `go.Figure` out.
+
+Each figure is made for a width of 700 pixels, tells classes apart by marker or label as well as by
+colour, has a title that is a question or a finding computed from the data, and carries a text
+alternative for readers who do not see it (`alt_text`).
+"""
+
+import base64
+import io
+import math
+import textwrap
+
+import numpy as np
+import plotly.graph_objects as go
+from PIL import Image
+from plotly.subplots import make_subplots
+
+from ._validation import class_labels, positive_integer
+from .palette import CLASS_COLORS
+
+CLASS_SYMBOLS = (
+    "circle",
+    "square",
+    "diamond",
+    "cross",
+    "x",
+    "triangle-up",
+    "triangle-down",
+    "star",
+    "hourglass",
+    "bowtie",
+)
+"""Plotly's marker symbols for the ten classes."""
+
+_SIGNS = "●■◆✚✖▲▼★⧗⋈"  # the same shapes within text
+RIGHT_COLOR, WRONG_COLOR = "#0072b2", "#d55e00"
+_INK_COLOR, _EDGE_COLOR = "#222222", "#cccccc"
+
+_WIDTH = 700  # of every figure, in pixels on the screen
+_SIDE = 20  # margin left and right of a grid of images
+_FONT = 14
+_LINE = 19  # height of a line of text of that size
+_LARGEST_TILE = 96  # on the screen
+_MOST_IMAGES = 300  # more would make a figure of more than 100 kB that nobody can read
+_MOST_NEIGHBOURS = 10  # more would not leave their captions room
+_PANEL = 140  # height of a panel of curves
+_MANY_POINTS = 5000  # from here on the browser draws faster by WebGL than as SVG
+
+# A sheet of images is stored with a palette: values below 252 are shades of ink, white being 0.
+_FRAMES = {_EDGE_COLOR: 252, _INK_COLOR: 253, RIGHT_COLOR: 254, WRONG_COLOR: 255}
+_FRAME_PIXELS, _GAP_PIXELS = 1, 3
+
+
+def digit_grid(images, labels=None, columns=10, title=None):
+    """Images side by side in rows, with their labels beneath.
+
+    Args:
+        images: uint8 of shape `(N, height, width)` or `(N, height, width, 1)`, 255 being full ink,
+            or floats from 0 to 1. At most 300.
+        labels: integers of shape `(N,)`, or `None` for no captions.
+        columns: images in a row.
+        title: the finding, or a question; `None` for a plain one.
+
+    Returns:
+        A `plotly.graph_objects.Figure`, below 100 kB as JSON for handwritten digits.
+
+    Raises:
+        ValueError: images of another shape, range or number, or labels that do not fit them.
+
+    Example:
+
+    ```python
+    digit_grid(*load_mnist_sample()[:20])
+    ```
+    """
+    tiles = _checked_images(images, "images")
+    columns = min(positive_integer(columns, "columns"), len(tiles))
+    if labels is None:
+        captions, said = None, ""
+        question = f"What do {_count(len(tiles), 'image')} show?"
+    else:
+        labels = class_labels(labels, len(tiles), of="images")
+        captions = [str(label) for label in labels]
+        said = f" Labels, row by row: {', '.join(captions)}."
+        classes = _count(len(np.unique(labels)), "class", "classes")
+        question = f"{_count(len(tiles), 'image')} from {classes}"
+    rows = math.ceil(len(tiles) / columns)
+    alt = (
+        f"Grid of {_count(len(tiles), 'image')}, {columns} in each of {_count(rows, 'row')}.{said}"
+    )
+    frames = [_EDGE_COLOR] * len(tiles)
+    return _sheet_figure(tiles, frames, captions, columns, title or question, alt)
+
+
+def neighbour_grid(
+    query_images,
+    query_labels,
+    gallery_images,
+    gallery_labels,
+    indices,
+    distances=None,
+    title=None,
+):
+    """In each row a query and its nearest neighbours in the gallery, marked right or wrong.
+
+    A neighbour of the query's class has a blue frame and a ✓, another one an orange frame and a ✗;
+    beneath stand its label and, if given, its distance.
+
+    Args:
+        query_images: uint8 of shape `(Q, height, width)`, or as in `digit_grid`.
+        query_labels: integers of shape `(Q,)`.
+        gallery_images: like `query_images`, N of them.
+        gallery_labels: integers of shape `(N,)`.
+        indices: integers of shape `(Q, k)`, positions in the gallery, nearest first; k up to 10.
+        distances: floats of shape `(Q, k)`, or `None`.
+        title: the finding; `None` for how many nearest neighbours are of the query's class.
+
+    Returns:
+        A `plotly.graph_objects.Figure`.
+
+    Raises:
+        ValueError: shapes that do not fit together, or indices outside the gallery.
+
+    Example:
+
+    ```python
+    neighbour_grid(x_test[:5], y_test[:5], x_test, y_test, indices, distances)
+    ```
+    """
+    queries = _checked_images(query_images, "query_images")
+    query_labels = class_labels(query_labels, len(queries), "query_labels", "query_images")
+    # The gallery may be large: only what is shown is looked at.
+    gallery_labels = class_labels(
+        gallery_labels, len(gallery_images), "gallery_labels", "gallery_images"
+    )
+    indices = _checked_indices(indices, len(queries), len(gallery_labels))
+    count, k = indices.shape
+    shown = _checked_images(np.asarray(gallery_images)[indices.ravel()], "gallery_images")
+    if shown.shape[1:] != queries.shape[1:]:
+        raise ValueError(
+            "query_images and gallery_images must have the same size, got "
+            f"{queries.shape[1:]} and {shown.shape[1:]}."
+        )
+    found = gallery_labels[indices]
+    right = found == query_labels[:, None]
+    beneath = _distance_texts(distances, indices.shape)
+
+    tiles = np.concatenate([queries[:, None], shown.reshape(count, k, *shown.shape[1:])], axis=1)
+    frames, captions, said = [], [], []
+    for row in range(count):
+        frames += [_INK_COLOR, *np.where(right[row], RIGHT_COLOR, WRONG_COLOR)]
+        marks = np.where(right[row], "✓", "✗")
+        captions.append(str(query_labels[row]))
+        captions += [
+            f"{mark} {label}" + (f"<br>{distance}" if distance else "")
+            for mark, label, distance in zip(marks, found[row], beneath[row], strict=True)
+        ]
+        neighbours = ", ".join(
+            f"{label} ({'right' if good else 'wrong'}{', distance ' if distance else ''}{distance})"
+            for label, good, distance in zip(found[row], right[row], beneath[row], strict=True)
+        )
+        said.append(f"Row {row + 1}: query {query_labels[row]}; neighbours {neighbours}.")
+    finding = (
+        f"The nearest neighbour of {right[:, 0].sum()} of {_count(count, 'query', 'queries')} "
+        "has the query's class"
+    )
+    alt = f"Grid of images: queries and their {_count(k, 'nearest neighbour')}. {' '.join(said)}"
+    headings = ["query", *(_ordinal(rank) for rank in range(1, k + 1))]
+    return _sheet_figure(
+        tiles.reshape(-1, *queries.shape[1:]),
+        frames,
+        captions,
+        k + 1,
+        title or finding,
+        alt,
+        headings=headings,
+    )
+
+
+def training_curves(steps, curves, title=None, step_title="training step", scale="log"):
+    """Curves of a training, one panel beneath the other on a shared axis of steps.
+
+    Args:
+        steps: integers of shape `(S,)`, increasing, 0 or more; 0 is before the first update.
+        curves: what each panel shows: a dict from the label of its vertical axis (with its unit, if
+            it has one) to values of shape `(S,)`, or to a dict from line names to such values. NaN
+            leaves a gap.
+        title: the finding, or a question; `None` for a plain one.
+        step_title: label of the shared axis.
+        scale: `"log"`, where `step + 1` grows by equal factors, so that 0 has its place; or
+            `"linear"`.
+
+    Returns:
+        A `plotly.graph_objects.Figure`.
+
+    Raises:
+        ValueError: steps that do not increase, values that do not fit them or are infinite, an
+            unknown scale, or nothing to draw.
+
+    Example:
+
+    ```python
+    training_curves(steps, {"loss": loss, "fraction of positive triplets": fraction})
+    ```
+    """
+    steps = _checked_steps(steps)
+    if scale not in ("log", "linear"):
+        raise ValueError(f"scale must be 'log' or 'linear', got {scale!r}.")
+    panels = _checked_curves(curves, len(steps))
+    figure = make_subplots(rows=len(panels), shared_xaxes=True, vertical_spacing=0.06)
+    positions = np.log10(steps + 1.0) if scale == "log" else steps
+    for row, (panel, lines) in enumerate(panels.items(), start=1):
+        for number, (name, values) in enumerate(lines.items()):
+            figure.add_trace(_line(positions, steps, values, name, number), row=row, col=1)
+        low, high = _value_range(lines.values())
+        figure.update_yaxes(title_text=_wrapped(panel, 18), range=[low, high], row=row, col=1)
+        if len(lines) > 1:
+            _name_lines_at_end(figure, positions, lines, _PANEL / (high - low), row)
+    if scale == "log":
+        ticks = _log_ticks(steps[-1])
+        figure.update_xaxes(
+            tickvals=np.log10(ticks + 1.0), ticktext=[f"{tick:,}" for tick in ticks]
+        )
+    figure.update_xaxes(title_text=step_title, row=len(panels), col=1)
+    change = {1: "does {} change", 2: "do {} and {} change"}.get(len(panels), "do these change")
+    alt = f"Curves over {len(steps)} moments, {step_title} {steps[0]} to {steps[-1]}. " + " ".join(
+        _curve_in_words(panel, name, values)
+        for panel, lines in panels.items()
+        for name, values in lines.items()
+    )
+    several = any(len(lines) > 1 for lines in panels.values())
+    return _finished(
+        figure,
+        title or f"How {change.format(*panels)} in training?",
+        alt,
+        plot_height=(_PANEL + 30) * len(panels),
+        margin={"l": 80, "r": 130 if several else 25, "b": 60},
+        showlegend=False,
+    )
+
+
+def embedding_scatter(
+    points, labels, title=None, axis_titles=("first axis", "second axis"), class_names=None
+):
+    """Points of a two-dimensional embedding or projection, with a colour and a marker per class.
+
+    The name of each class also stands at the median of its points. Both axes have the same scale.
+
+    Args:
+        points: floats of shape `(N, 2)`.
+        labels: integers of shape `(N,)`.
+        title: the finding, or a question; `None` for a plain one.
+        axis_titles: labels of the two axes, with their units if they have any.
+        class_names: a dict from label to name, or `None` to show the labels themselves.
+
+    Returns:
+        A `plotly.graph_objects.Figure`.
+
+    Raises:
+        ValueError: points of another shape, not finite, or labels that do not fit them.
+
+    Example:
+
+    ```python
+    embedding_scatter(pca_frames(snapshots)[-1], labels)
+    ```
+    """
+    points = np.asarray(points, dtype="float32")
+    if points.ndim != 2 or points.shape[1] != 2 or not len(points):
+        raise ValueError(f"points must have shape (N, 2), N above 0, got {points.shape}.")
+    if not np.isfinite(points).all():
+        raise ValueError("points must be finite, got NaN or infinite values.")
+    labels = class_labels(labels, len(points), of="points")
+    classes = np.unique(labels)
+    names = {label: str((class_names or {}).get(int(label), label)) for label in classes}
+    # A digit keeps its colour where only some digits are shown; other labels are numbered anew.
+    digits = classes[0] >= 0 and classes[-1] < len(CLASS_COLORS)
+
+    figure, said = go.Figure(), []
+    kind = go.Scattergl if len(points) > _MANY_POINTS else go.Scatter
+    for rank, label in enumerate(classes):
+        members = points[labels == label]
+        color, symbol = _class_style(int(label) if digits else rank)
+        figure.add_trace(
+            kind(
+                x=members[:, 0],
+                y=members[:, 1],
+                mode="markers",
+                name=names[label],
+                marker={"color": color, "symbol": symbol, "size": 7, "opacity": 0.75},
+                hovertemplate=f"class {names[label]}<br>%{{x:.3g}}, %{{y:.3g}}<extra></extra>",
+            )
+        )
+        x, y = (float(value) for value in np.median(members, axis=0))
+        figure.add_annotation(
+            x=x,
+            y=y,
+            text=f"<b>{names[label]}</b>",
+            showarrow=False,
+            font={"size": 15, "color": _INK_COLOR},
+            bgcolor="rgba(255,255,255,0.85)",
+            bordercolor=color,
+            borderwidth=2,
+            borderpad=2,
+        )
+        said.append(f"{names[label]}: {len(members)} points around ({x:.3g}, {y:.3g})")
+    figure.update_xaxes(title_text=axis_titles[0], zeroline=False)
+    figure.update_yaxes(title_text=axis_titles[1], zeroline=False, scaleanchor="x")
+    alt = (
+        f"Scatter plot of {_count(len(points), 'point')} in "
+        f"{_count(len(classes), 'class', 'classes')}. Median of each class: {'; '.join(said)}."
+    )
+    return _finished(
+        figure,
+        title or "Do the classes lie apart?",
+        alt,
+        plot_height=500,
+        margin={"l": 75, "r": 20, "b": 60},
+        legend={"title": {"text": "class"}, "itemsizing": "constant"},
+        showlegend=True,
+    )
+
+
+def alt_text(figure):
+    """The text alternative of a figure: what it shows, in words.
+
+    Args:
+        figure: a figure made here.
+
+    Returns:
+        A string.
+
+    Raises:
+        ValueError: the figure has none.
+
+    Example:
+
+    ```python
+    print(alt_text(digit_grid(images, labels)))
+    ```
+    """
+    meta = figure.layout.meta
+    if not isinstance(meta, dict) or not meta.get("alt"):
+        raise ValueError("The figure has no text alternative in layout.meta['alt'].")
+    return meta["alt"]
+
+
+# Sheets of images --------------------------------------------------------------------------------
+
+
+def _sheet_figure(tiles, frames, captions, columns, title, alt, headings=None):
+    """A figure of one picture that holds all tiles, and the captions under them."""
+    height, width = (size + 2 * _FRAME_PIXELS for size in tiles.shape[1:])
+    cell = width + _GAP_PIXELS
+    zoom = min(_LARGEST_TILE / width, (_WIDTH - 2 * _SIDE) / (columns * cell))
+    lines = max(caption.count("<br>") + 1 for caption in captions) if captions else 0
+    pitch = height + _GAP_PIXELS + math.ceil((lines * _LINE + 4) / zoom)
+    top = math.ceil((_LINE + 6) / zoom) if headings else 0
+    rows = math.ceil(len(tiles) / columns)
+
+    sheet = np.zeros((top + rows * pitch, columns * cell), "uint8")
+    framed = np.empty((len(tiles), height, width), "uint8")
+    framed[:] = np.array([_FRAMES[frame] for frame in frames], "uint8")[:, None, None]
+    inner = slice(_FRAME_PIXELS, -_FRAME_PIXELS)
+    framed[:, inner, inner] = np.minimum(tiles, min(_FRAMES.values()) - 1)
+    corners = [
+        (top + pitch * (number // columns), cell * (number % columns))
+        for number in range(len(tiles))
+    ]
+    for tile, (y, x) in zip(framed, corners, strict=True):
+        sheet[y : y + height, x : x + width] = tile
+
+    figure = go.Figure(go.Image(source=_png(sheet), hoverinfo="skip"))
+    centre = width / 2 - 0.5
+    if captions:
+        _add_texts(figure, [(x + centre, y + height + 2 / zoom) for y, x in corners], captions)
+    if headings:
+        _add_texts(figure, [(cell * c + centre, -0.5) for c in range(columns)], headings)
+    side = (_WIDTH - zoom * sheet.shape[1]) / 2
+    figure.update_xaxes(visible=False, range=[-0.5, sheet.shape[1] - 0.5], fixedrange=True)
+    figure.update_yaxes(
+        visible=False, range=[sheet.shape[0] - 0.5, -0.5], fixedrange=True, scaleanchor=False
+    )
+    return _finished(
+        figure,
+        title,
+        alt,
+        plot_height=zoom * sheet.shape[0],
+        margin={"l": side, "r": side, "b": 10},
+        dragmode=False,
+        showlegend=False,
+    )
+
+
+def _add_texts(figure, places, texts):
+    figure.add_trace(
+        go.Scatter(
+            x=[x for x, _ in places],
+            y=[y for _, y in places],
+            text=texts,
+            mode="text",
+            textposition="bottom center",
+            textfont={"size": _FONT, "color": _INK_COLOR},
+            hoverinfo="skip",
+            cliponaxis=False,
+        )
+    )
+
+
+def _png(sheet):
+    """A sheet of palette values as a PNG in a data URI."""
+    shades = np.repeat(255 - np.arange(256, dtype="uint8")[:, None], 3, axis=1)
+    for color, value in _FRAMES.items():
+        shades[value] = [int(color[start : start + 2], 16) for start in (1, 3, 5)]
+    picture = Image.frombytes("P", sheet.shape[::-1], sheet.tobytes())
+    picture.putpalette(shades.tobytes())
+    file = io.BytesIO()
+    picture.save(file, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+# Curves ------------------------------------------------------------------------------------------
+
+
+def _line(positions, steps, values, name, number):
+    color, symbol = _class_style(number)
+    return go.Scatter(
+        x=positions,
+        y=values,
+        customdata=steps,
+        mode="lines+markers",
+        name=name,
+        line={"color": color, "dash": ("solid", "dash", "dot", "dashdot")[number % 4]},
+        marker={"color": color, "symbol": symbol, "size": 7},
+        hovertemplate=f"{name}: %{{y:.4g}}<br>step %{{customdata:,}}<extra></extra>",
+    )
+
+
+def _value_range(lines):
+    """Ends of a vertical axis: with zero, unless the values lie far from it."""
+    values = np.concatenate(list(lines))
+    values = values[~np.isnan(values)]
+    low, high = (values.min(), values.max()) if values.size else (0.0, 1.0)
+    if 0 < low < high / 2:
+        low = 0.0
+    margin = 0.08 * ((high - low) or abs(high) or 1)
+    return float(low - margin if low else -margin / 4), float(high + margin)
+
+
+def _name_lines_at_end(figure, positions, lines, pixels, row):
+    """The names of lines at their last points, where a legend would be far away.
+
+    `pixels` is the height of one unit; names that would overlap are moved apart.
+    """
+    ends = []
+    for number, (name, values) in enumerate(lines.items()):
+        there = np.flatnonzero(~np.isnan(values))
+        if there.size:
+            ends.append((float(values[there[-1]]), number, name, float(positions[there[-1]])))
+    ends.sort()
+    below = -math.inf
+    for value, number, name, position in ends:
+        height = max(value * pixels, below + 16)
+        below = height
+        color, _ = _class_style(number)
+        sign = _SIGNS[number % len(_SIGNS)]
+        figure.add_annotation(
+            x=position,
+            y=value,
+            text=f'<span style="color:{color}">{sign}</span> {name}',
+            xanchor="left",
+            xshift=8,
+            yshift=height - value * pixels,
+            showarrow=False,
+            font={"size": 13},
+            row=row,
+            col=1,
+        )
+
+
+def _log_ticks(last):
+    """0, then 1 and 3 times the powers of ten, up to `last`; 1 alone where they would crowd."""
+    factors = (1, 3) if last < 10_000 else (1,)
+    ticks = [factor * 10**power for power in range(19) for factor in factors]
+    return np.array([0, *(tick for tick in ticks if tick <= max(last, 1))])
+
+
+def _curve_in_words(panel, name, values):
+    named = panel if name == panel else f"{panel}, {name}"
+    there = values[~np.isnan(values)]
+    if not there.size:
+        return f"{named}: no values."
+    return (
+        f"{named}: from {there[0]:.3g} to {there[-1]:.3g}, "
+        f"lowest {there.min():.3g}, highest {there.max():.3g}."
+    )
+
+
+# What all share ----------------------------------------------------------------------------------
+
+
+def _finished(figure, title, alt, plot_height, margin, **layout):
+    lines = _wrapped(title, 72)
+    top = 30 + 24 * (lines.count("<br>") + 1)
+    figure.update_layout(
+        template="plotly_white",
+        font={"size": _FONT, "color": _INK_COLOR},
+        title={"text": lines, "font": {"size": 17}, "x": 0.02, "y": 1, "yref": "container"}
+        | {"xanchor": "left", "yanchor": "top", "pad": {"t": 14}},
+        width=_WIDTH,
+        height=math.ceil(plot_height + top + margin["b"]),
+        margin=margin | {"t": top},
+        meta={"alt": f"{title.replace('<br>', ' ')}. {alt}".replace("?.", "?")},
+        **layout,
+    )
+    return figure
+
+
+def _class_style(number):
+    """Colour and symbol, no pair of them twice among a hundred classes."""
+    count = len(CLASS_COLORS)
+    return CLASS_COLORS[number % count], CLASS_SYMBOLS[(number + number // count) % count]
+
+
+def _wrapped(text, width):
+    return "<br>".join(
+        line for part in text.split("<br>") for line in textwrap.wrap(part, width) or [""]
+    )
+
+
+def _count(number, singular, plural=None):
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def _ordinal(rank):
+    return f"{rank}{('st', 'nd', 'rd')[rank - 1] if rank <= 3 else 'th'}"
+
+
+def _distance_texts(distances, shape):
+    if distances is None:
+        return np.full(shape, "")
+    distances = np.asarray(distances, dtype="float64")
+    if distances.shape != shape:
+        raise ValueError(
+            f"distances must have the shape of indices, {shape}, got {distances.shape}."
+        )
+    if not np.isfinite(distances).all():
+        raise ValueError("distances must be finite, got NaN or infinite values.")
+    # Three digits, the zeros among them too, so that the captions of a row line up.
+    return np.array([[f"{distance:#.3g}".rstrip(".") for distance in row] for row in distances])
+
+
+def _checked_images(images, name):
+    array = np.asarray(images)
+    if array.ndim == 4 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim != 3 or 0 in array.shape:
+        raise ValueError(
+            f"{name} must have shape (N, height, width), none of them zero, got {np.shape(images)}."
+        )
+    if len(array) > _MOST_IMAGES:
+        raise ValueError(f"At most {_MOST_IMAGES} images fit a figure, got {len(array)}.")
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind != "f" or not ((array >= 0) & (array <= 1)).all():
+        raise ValueError(
+            f"{name} must be uint8, or floats from 0 to 1, got {array.dtype} from "
+            f"{array.min()} to {array.max()}."
+        )
+    return np.round(array * 255).astype("uint8")
+
+
+def _checked_indices(indices, queries, gallery):
+    indices = np.asarray(indices)
+    if indices.ndim != 2 or len(indices) != queries or not indices.shape[1]:
+        raise ValueError(
+            f"indices must have shape (queries, k), here ({queries}, k), got {indices.shape}."
+        )
+    if indices.shape[1] > _MOST_NEIGHBOURS:
+        raise ValueError(
+            f"At most {_MOST_NEIGHBOURS} neighbours fit a row, got {indices.shape[1]}: "
+            f"pass indices[:, :{_MOST_NEIGHBOURS}]."
+        )
+    if indices.dtype.kind not in "iu":
+        raise ValueError(f"indices must be integers, got dtype {indices.dtype}.")
+    if indices.min() < 0 or indices.max() >= gallery:
+        raise ValueError(
+            f"indices must be from 0 to {gallery - 1}, positions in the gallery, got "
+            f"{indices.min()} to {indices.max()}."
+        )
+    if indices.size + queries > _MOST_IMAGES:
+        raise ValueError(
+            f"At most {_MOST_IMAGES} images fit a figure, got {indices.size + queries}."
+        )
+    return indices
+
+
+def _checked_steps(steps):
+    steps = np.asarray(steps)
+    if steps.ndim != 1 or not steps.size:
+        raise ValueError(f"steps must have shape (S,), S above 0, got {steps.shape}.")
+    if steps.dtype.kind not in "iu":
+        raise ValueError(f"steps must be integers, got dtype {steps.dtype}.")
+    steps = steps.astype("int64")
+    if steps[0] < 0 or (np.diff(steps) <= 0).any():
+        raise ValueError("steps must be 0 or more and increase.")
+    return steps
+
+
+def _checked_curves(curves, count):
+    """Every panel as a dict of lines, each an array of `count` floats."""
+    if not curves:
+        raise ValueError("curves must hold at least one curve, got none.")
+    panels = {}
+    for panel, lines in curves.items():
+        lines = lines if isinstance(lines, dict) else {panel: lines}
+        if not lines:
+            raise ValueError(f"the panel {panel!r} must hold at least one line, got none.")
+        panels[panel] = {name: np.asarray(values, float) for name, values in lines.items()}
+        for name, values in panels[panel].items():
+            if values.shape != (count,):
+                raise ValueError(
+                    f"{name!r} must have one value for each of {count} steps, got shape "
+                    f"{values.shape}."
+                )
+            if np.isinf(values).any():
+                raise ValueError(f"{name!r} must not hold infinite values.")
+    return panels
