@@ -143,7 +143,8 @@ def rows(measured):
                 f"batch all against the cube, B = {size:,}",
                 bar,
                 (
-                    f"{ratio:.1f}x ({milliseconds:.1f} ms against {1e3 * times['cube'][size]:.1f} ms)"
+                    f"{ratio:.1f}x ({milliseconds:.1f} ms against "
+                    f"{1e3 * times['cube'][size]:.1f} ms)"
                 ),
             )
     growth = times["batch_all"][4096] / times["batch_all"][1024]

@@ -72,5 +72,7 @@ def test_importing_does_not_import_tensorflow(room):
     import subprocess
     import sys
 
-    script = f"import sys, tripletviz{room}; assert not {{'tensorflow', 'keras'}} & set(sys.modules)"
+    script = (
+        f"import sys, tripletviz{room}; assert not {{'tensorflow', 'keras'}} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)

@@ -97,7 +97,7 @@ def test_every_kind_of_training_runs(sample, changes):
 
 
 def test_a_model_dir_without_a_model(sample, model_dir):
-    with pytest.raises(ExperimentError, match="no model[.]keras yet; train it first"):
+    with pytest.raises(ExperimentError, match=r"no model\.keras yet; train it first"):
         experiments.evaluate(model_dir)
     (model_dir / "model.keras").write_text("not a model")
     with pytest.raises(ExperimentError, match="cannot be read"):

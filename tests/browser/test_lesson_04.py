@@ -1,0 +1,76 @@
+"""Lesson 04 as a student meets it: in a real JupyterLab, from the first cell to the last."""
+
+import nbformat
+import pytest
+
+from tripletviz.lessons.runner import NOTEBOOKS
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def lesson():
+    """The lesson without its stored outputs, set to the smallest profile."""
+    notebook = nbformat.read(NOTEBOOKS / "04-train-on-mnist.ipynb", as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+        if "parameters" in cell.metadata.get("tags", []):
+            assert 'PROFILE = "laptop"' in cell.source
+            cell.source = cell.source.replace('PROFILE = "laptop"', 'PROFILE = "ci"')
+    return notebook
+
+
+def outputs(notebook):
+    """All outputs, as JupyterLab holds them."""
+    return notebook.page.evaluate(
+        """() => window.jupyterapp.shell.currentWidget.content.widgets
+          .filter((cell) => cell.model.type === "code")
+          .flatMap((cell) => cell.model.outputs.toJSON())"""
+    )
+
+
+def test_the_lesson_runs_and_its_player_plays(lab, lesson, screenshot):
+    notebook = lab(lesson, width=1280, height=900)
+    notebook.run_all()
+    shown = outputs(notebook)
+    assert not [each for each in shown if each["output_type"] == "error"]
+    assert not [each for each in shown if each.get("name") == "stderr"]
+    player = notebook.page.locator(".tripletviz-embedding-player").first
+    player.scroll_into_view_if_needed()
+    canvas = player.locator("canvas")
+    start = canvas.evaluate("(canvas) => canvas.toDataURL()")
+    player.locator(".play").click()
+    notebook.page.wait_for_timeout(1500)
+    assert canvas.evaluate("(canvas) => canvas.toDataURL()") != start
+    assert player.locator(".readout").inner_text() != "step 0"
+    screenshot(notebook.page, "lesson-04-player-1280")
+
+
+def test_an_interrupt_keeps_the_network(lab, lesson):
+    # Long enough that the interrupt falls into the training, which then must not reach its end.
+    for cell in lesson.cells:
+        cell.source = cell.source.replace(
+            "pick(ci=2, laptop=2, full=5)", "pick(ci=50, laptop=2, full=5)"
+        )
+    notebook = lab(lesson)
+    notebook.page.evaluate(
+        "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
+    )
+    # The bar appears when training starts; some steps later it is in full swing.
+    while not any("Training:" in str(each.get("data")) for each in outputs(notebook)):
+        notebook.page.wait_for_timeout(500)
+    notebook.page.wait_for_timeout(4000)
+    notebook.execute("notebook:interrupt-kernel")
+    notebook.wait_until_idle()
+    shown = outputs(notebook)
+    assert not [each for each in shown if each["output_type"] == "error"]
+    printed = "".join(each.get("text", "") for each in shown)
+    assert "Training was interrupted. The network keeps what it has learnt so far." in printed
+    steps = notebook.read("recording.steps.tolist()")
+    assert 10 <= steps[-1] < notebook.read("total_steps")
+    assert notebook.read("training.finished") is False
+    # The cells after it ran on what was learnt.
+    records = [each["metadata"]["tripletviz_record"] for each in shown if each.get("metadata")]
+    recall = {each["name"]: each["value"] for each in records}
+    assert recall["R@1 trained"] > recall["R@1 untrained"] - 0.2

@@ -1,0 +1,119 @@
+"""Executes notebooks without a display: ``python -m tripletviz.lessons.runner``."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import papermill
+
+from .profiles import use_profile
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+
+
+def check_parameters(notebook, parameters):
+    """Refuse parameters that the notebook does not have; papermill itself only warns.
+
+    Args:
+        notebook: path of a notebook.
+        parameters: dictionary of what will be injected.
+
+    Raises:
+        ValueError: if a name is unknown; the message names the allowed ones.
+    """
+    known = papermill.inspect_notebook(str(notebook))
+    unknown = [name for name in parameters if name not in known]
+    if unknown:
+        raise ValueError(
+            f"{Path(notebook).name} has no parameter {', '.join(unknown)}; "
+            f"it has {', '.join(known)}"
+        )
+
+
+def execute(notebook, output, parameters):
+    """Execute a notebook in a fresh kernel, in the folder of its output.
+
+    Args:
+        notebook: path of the notebook.
+        output: path of the executed copy. It is written even if a cell fails.
+        parameters: dictionary for the cell tagged `parameters`.
+
+    Returns:
+        The executed notebook as `nbformat.NotebookNode`.
+
+    Raises:
+        ValueError: if a parameter is unknown.
+        papermill.PapermillExecutionError: if a cell fails.
+    """
+    check_parameters(notebook, parameters)
+    output = Path(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    return papermill.execute_notebook(
+        str(notebook),
+        str(output),
+        parameters=parameters,
+        kernel_name="python3",
+        cwd=str(output.parent),
+        progress_bar=False,
+        # Only errors: the kernel warns of its unencrypted connection, which is to this machine.
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
+    )
+
+
+def publish(executed, notebook):
+    """Put outputs of an executed copy into the notebook itself, fit for version control.
+
+    Kept is what a reader of a code host's page needs: texts, records and figures. Left out are
+    widgets (their state is large, and dead without a kernel), what goes to standard error, and
+    everything that papermill added.
+
+    Args:
+        executed: `nbformat.NotebookNode` of the executed copy.
+        notebook: path of the notebook to write.
+    """
+    published = nbformat.read(notebook, as_version=4)
+    ran = {cell.id: cell for cell in executed.cells}
+    count = 0
+    for cell in published.cells:
+        if cell.cell_type != "code":
+            continue
+        count += 1
+        cell.execution_count = count
+        cell.outputs = [each for each in ran[cell.id].outputs if _is_for_readers(each)]
+        for output in cell.outputs:
+            if "execution_count" in output:
+                output.execution_count = count
+    nbformat.write(published, notebook)
+
+
+def _is_for_readers(output):
+    if output.output_type == "stream":
+        return output.name == "stdout"
+    return "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("notebooks", nargs="*", type=Path, help="default: all of notebooks/")
+    parser.add_argument("--profile", default="laptop", help="ci, laptop or full")
+    parser.add_argument("--output", type=Path, default=Path("build/workbook"))
+    parser.add_argument("--publish", action="store_true", help="put the outputs into the notebooks")
+    options = parser.parse_args()
+    try:
+        profile = use_profile(options.profile)
+    except ValueError as error:
+        parser.error(str(error))
+    for notebook in options.notebooks or sorted(NOTEBOOKS.glob("*.ipynb")):
+        print(f"{notebook.name} ... ", end="", flush=True)
+        start = time.perf_counter()
+        executed = execute(notebook, options.output / notebook.name, {"PROFILE": profile.name})
+        if options.publish:
+            publish(executed, notebook)
+        print(f"done in {time.perf_counter() - start:.0f} s")
+    print(f"The executed notebooks lie in {options.output}.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
