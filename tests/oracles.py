@@ -95,3 +95,20 @@ def counts(labels, embeddings, margin, metric):
     hard = sum(d[a, n] <= d[a, p] for a, p, n in valid)
     semi_hard = sum(d[a, p] < d[a, n] < d[a, p] + margin for a, p, n in valid)
     return len(valid), len(valid) - hard - semi_hard, semi_hard, hard
+
+
+def is_decided_by_rounding(labels, embeddings, margin, metric):
+    """Whether dividing by lengths made a tie of cosine distances that rounding then decides.
+
+    Coincident directions (distance 0) and zero vectors (distance 1) tie exactly; other directions
+    that make equal angles do so in real numbers only, and no float64 definition is better than
+    another there.
+    """
+    if metric != "cosine":
+        return False
+    d = distances(embeddings, metric)
+    return any(
+        abs(d[a, p] + shift - d[a, n]) < 1e-12 and d[a, p] not in (0.0, 1.0)
+        for a, p, n in triplets(labels)
+        for shift in (0.0, margin)
+    )

@@ -4,7 +4,6 @@ import nbformat
 import numpy as np
 import papermill
 import pytest
-from IPython.utils.capture import capture_output
 from PIL import Image
 
 from tripletviz.callbacks import Recording
@@ -28,7 +27,7 @@ def notebook(tmp_path):
         code("import ipywidgets\nipywidgets.IntSlider()"),
     ]
     path = tmp_path / "lesson.ipynb"
-    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
     return path
 
@@ -40,33 +39,45 @@ def test_profiles():
         use_profile("Laptop")
 
 
-def test_a_record_is_shown_and_kept():
-    with capture_output() as captured:
-        record("R@1", np.float64(0.98765))
-        record("count", np.int64(3))
-        record("kinds", {"easy": 1}, text="one easy")
-    texts = [output.data["text/plain"] for output in captured.outputs]
+@pytest.fixture
+def shown(monkeypatch):
+    """What is displayed, as `(objects, options)`, in place of a notebook that would show it."""
+    calls = []
+    monkeypatch.setattr(
+        "tripletviz.lessons.records.display",
+        lambda *objects, **options: calls.append((objects, options)),
+    )
+    return calls
+
+
+def test_a_record_is_shown_and_kept(shown):
+    record("R@1", np.float64(0.98765))
+    record("count", np.int64(3))
+    record("kinds", {"easy": 1}, text="one easy")
+    assert all(options["raw"] for _, options in shown)
+    texts = [objects[0]["text/plain"] for objects, _ in shown]
     assert texts == ["R@1: 0.9877", "count: 3", "one easy"]
-    kept = [output.metadata["tripletviz_record"]["value"] for output in captured.outputs]
+    kept = [options["metadata"]["tripletviz_record"]["value"] for _, options in shown]
     assert kept == [0.98765, 3, {"easy": 1}]
     json.dumps(kept)
 
 
-def test_what_cannot_be_a_result_is_refused():
+def test_what_cannot_be_a_result_is_refused(shown):
     with pytest.raises(ValueError, match="not JSON compliant"):
         record("loss", float("nan"))
     with pytest.raises(TypeError):
         record("array", np.zeros(3))
+    assert not shown
 
 
-def test_show_adds_the_words():
+def test_show_adds_the_words(shown):
     from tripletviz.figures import digit_grid
 
-    with capture_output() as captured:
-        show(digit_grid(np.zeros((4, 28, 28), np.uint8), title="Four empty digits"))
-    figure, words = captured.outputs
-    assert "application/vnd.plotly.v1+json" in figure.data
-    assert words.data["text/markdown"].startswith("*In words: Four empty digits.")
+    figure = digit_grid(np.zeros((4, 28, 28), np.uint8), title="Four empty digits")
+    show(figure)
+    ((first, words), _) = shown[0]
+    assert first is figure
+    assert words.data.startswith("*In words: Four empty digits.")
 
 
 def test_execute_injects_and_records(notebook, tmp_path):

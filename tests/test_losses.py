@@ -2,7 +2,7 @@ import numpy as np
 import oracles
 import pytest
 import strategies
-from hypothesis import given
+from hypothesis import assume, given
 
 from tripletviz._tensorflow import keras, tf
 from tripletviz.losses import (
@@ -57,6 +57,7 @@ def value_and_gradient(function, labels, embeddings, margin, **options):
 @given(strategies.batches(), strategies.margins, strategies.metrics)
 def test_equals_the_definition(name, batch, margin, metric):
     labels, embeddings = batch
+    assume(not oracles.is_decided_by_rounding(labels, embeddings, margin, metric))
     loss, gradient = value_and_gradient(FUNCTIONS[name], labels, embeddings, margin, metric=metric)
     scale = np.abs(oracles.distances(embeddings, metric)).max() + margin
     expected = expected_loss(name, labels, embeddings, margin, metric)
@@ -77,6 +78,7 @@ def test_soft_margin_equals_the_definition(name, batch, metric):
 @given(strategies.batches(), strategies.margins, strategies.metrics)
 def test_fraction_of_positive_triplets_equals_the_definition(batch, margin, metric):
     labels, embeddings = batch
+    assume(not oracles.is_decided_by_rounding(labels, embeddings, margin, metric))
     fraction = batch_all_triplet_loss(labels, embeddings, margin, metric=metric)[1]
     expected = oracles.batch_all(labels, embeddings, margin, metric)[1]
     assert float(fraction) == pytest.approx(expected, rel=1e-6)

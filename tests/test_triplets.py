@@ -2,7 +2,7 @@ import numpy as np
 import oracles
 import pytest
 import strategies
-from hypothesis import given
+from hypothesis import assume, given
 
 from tripletviz import triplets
 from tripletviz._tensorflow import tf
@@ -12,6 +12,7 @@ from tripletviz.triplets import count_triplets, mine_triplets
 @given(strategies.batches(), strategies.margins, strategies.metrics)
 def test_counts_equal_the_definition(batch, margin, metric):
     labels, embeddings = batch
+    assume(not oracles.is_decided_by_rounding(labels, embeddings, margin, metric))
     expected = oracles.counts(labels, embeddings, margin, metric)
     assert count_triplets(labels, embeddings, margin, metric=metric) == expected
 
@@ -19,6 +20,7 @@ def test_counts_equal_the_definition(batch, margin, metric):
 @given(strategies.batches(), strategies.margins, strategies.metrics)
 def test_batch_all_lists_exactly_the_active_triplets(batch, margin, metric):
     labels, embeddings = batch
+    assume(not oracles.is_decided_by_rounding(labels, embeddings, margin, metric))
     distances = oracles.distances(embeddings, metric)
     active = {
         (a, p, n)
@@ -36,6 +38,7 @@ def test_batch_all_lists_exactly_the_active_triplets(batch, margin, metric):
 @given(strategies.batches(), strategies.metrics)
 def test_batch_hard_and_semi_hard_pick_what_the_definition_picks(batch, metric):
     labels, embeddings = batch
+    assume(not oracles.is_decided_by_rounding(labels, embeddings, 0.0, metric))
     distances = oracles.distances(embeddings, metric)
     for strategy, picked in (
         ("batch_hard", oracles.batch_hard_triplets(labels, embeddings, metric)),

@@ -6,21 +6,24 @@ makes exactly such points. Here the identity is evaluated in float64, and a batc
 coincident points is computed from differences instead, one dimension at a time.
 """
 
+import numpy as np
+
 from ._tensorflow import tf
 
 METRICS = ("euclidean", "squared_euclidean", "cosine")
 
-# Below this share of |a|^2 + |b|^2 a squared distance counts as nearly coincident. The identity's
-# rounding error in float64 is about 1e-16 of that sum, so above it eight digits remain.
+# Below this share of the largest |a|^2 + |b|^2 a squared distance counts as nearly coincident. The
+# identity's rounding error in float64 is about 1e-16 of that sum, so above it eight digits remain.
 _NEARLY_COINCIDENT = 1e-8
 
 
 def pairwise_distances(embeddings, metric="euclidean", *, dtype=None):
     """Distances between all pairs of embeddings.
 
-    Computed in float64, whatever the input's dtype. Distances are symmetric, never negative, and
-    exactly zero on the diagonal and between identical embeddings. The gradient is finite
-    everywhere and zero between coincident points, where the Euclidean distance has a corner.
+    Computed in float64, whatever the input's dtype. Distances are never negative, symmetric (to
+    the last digits of float64), and zero on the diagonal and between identical embeddings.
+    The gradient is finite everywhere and zero between coincident points, where the Euclidean
+    distance has a corner.
 
     Args:
         embeddings: float tensor of shape `(B, D)`. Integers are taken as float32.
@@ -112,11 +115,10 @@ def _squared_euclidean(points):
 
     def gradient(upstream):
         # d|a - b|^2 / da = 2 (a - b), and every pair stands in the matrix twice.
-        weights = 2.0 * (upstream + tf.transpose(upstream))
-        return tf.cond(
+        return 2.0 * tf.cond(
             coincident,
-            lambda: _pull_by_differences(points, weights),
-            lambda: _pull_by_identity(points, weights),
+            lambda: _pull_by_differences(points, upstream),
+            lambda: _pull_by_identity(points, upstream),
         )
 
     return squared, gradient
@@ -130,16 +132,15 @@ def _shifted(points):
 
 
 def _by_identity(points):
+    """Squared distances by the identity, and whether some are too small for it."""
     points = _shifted(points)
-    products = tf.matmul(points, points, transpose_b=True)
-    norms = tf.linalg.diag_part(products)
-    sums = norms[:, None] + norms[None, :]
-    squared = sums - 2.0 * products
-    # A matrix product need not be symmetric to the last bit.
-    squared = 0.5 * (squared + tf.transpose(squared))
-    off_diagonal = tf.logical_not(tf.eye(tf.shape(points)[0], dtype=tf.bool))
-    coincident = tf.reduce_any((squared <= _NEARLY_COINCIDENT * sums) & off_diagonal)
-    return tf.where(off_diagonal, tf.maximum(squared, 0.0), 0.0), coincident
+    norms = tf.reduce_sum(points**2, axis=1)
+    squared = norms[:, None] + tf.matmul(-2.0 * points, points, transpose_b=True) + norms
+    nothing = tf.zeros_like(norms)
+    smallest = tf.reduce_min(tf.linalg.set_diag(squared, nothing + np.inf))
+    # A batch of one has no pair, and none that is too near: its smallest distance is infinite.
+    coincident = smallest <= 2.0 * _NEARLY_COINCIDENT * tf.reduce_max(norms)
+    return tf.linalg.set_diag(squared, nothing), coincident
 
 
 def _by_differences(points):
@@ -150,12 +151,16 @@ def _by_differences(points):
     return tf.foldl(add_dimension, tf.transpose(points), tf.zeros((count, count), points.dtype))
 
 
-def _pull_by_identity(points, weights):
+def _pull_by_identity(points, upstream):
     points = _shifted(points)
-    return tf.reduce_sum(weights, axis=1, keepdims=True) * points - tf.matmul(weights, points)
+    weights = tf.reduce_sum(upstream, axis=1) + tf.reduce_sum(upstream, axis=0)
+    others = tf.matmul(upstream, points) + tf.matmul(upstream, points, transpose_a=True)
+    return weights[:, None] * points - others
 
 
-def _pull_by_differences(points, weights):
+def _pull_by_differences(points, upstream):
+    weights = upstream + tf.transpose(upstream)
+
     def along_dimension(column):
         return tf.reduce_sum(weights * (column[:, None] - column[None, :]), axis=1)
 

@@ -7,9 +7,12 @@ class) the triplet (a, p, n) is
 - **semi-hard** if d(a, p) < d(a, n) < d(a, p) + margin,
 - **easy** otherwise,
 
-and **active** if its loss d(a, p) - d(a, n) + margin is strictly positive. A batch of B embeddings
-has on the order of B^3 triplets. Nothing here lists them to count them: each anchor's distances are
-sorted once, and a triplet count is a rank.
+and **active** if its loss d(a, p) - d(a, n) + margin is strictly positive. Ties count as written,
+in float64. (Cosine distances divide by lengths: two angles that are equal in real numbers may come
+out unequal in the last digit, and such a tie can fall either way.)
+
+A batch of B embeddings has on the order of B^3 triplets. Nothing here lists them to count them:
+each anchor's distances are sorted once, and a triplet count is a rank.
 
 Reference:
     Schroff, Kalenichenko, Philbin, *FaceNet: A Unified Embedding for Face Recognition and
@@ -211,12 +214,13 @@ def signed_counts(batch, margin, *, ties_count=False):
     """
 
     def counts_of(distances, positive, negative):
-        thresholds = tf.where(positive, distances + margin, distances)
+        thresholds = distances + tf.where(positive, tf.cast(margin, tf.float64), 0.0)
         order, is_threshold = _sort_rows(thresholds, positive, negative, ties_count)
-        thresholds_so_far = tf.cumsum(tf.cast(is_threshold, tf.int32), axis=1)
+        thresholds_so_far = tf.cumsum(is_threshold, axis=1)
         others_so_far = tf.range(1, tf.shape(order)[1] + 1) - thresholds_so_far
-        thresholds_to_come = thresholds_so_far[:, -1:] - thresholds_so_far
-        return _back_in_place(tf.where(is_threshold, others_so_far, -thresholds_to_come), order)
+        minus_to_come = thresholds_so_far - thresholds_so_far[:, -1:]
+        counts = tf.where(tf.cast(is_threshold, tf.bool), others_so_far, minus_to_come)
+        return _back_in_place(counts, order)
 
     return _by_blocks_of_anchors(counts_of, batch)
 
@@ -249,21 +253,24 @@ def _by_blocks_of_anchors(function, batch):
 def _sort_rows(values, positive, negative, ties_count):
     """Sort every row of non-negative `values`, ties in the order that the definition asks for.
 
-    Returns the columns in sorted order, and whether each is a positive's threshold (else it is a
-    negative or, last in its row, the anchor itself).
+    Returns the columns in sorted order, and for each 1 if it is a positive's threshold, else 0: it
+    is a negative then or, last in its row, the anchor itself. Both int32.
     """
     # Non-negative floats sort like their bit patterns. Those fill 63 bits, so one bit is free to
     # say which side of a tie an entry stands on; it also carries what the entry is through the
     # sort. One sort of integers thus does the work of sorting negatives and searching thresholds,
     # and, unlike a search, it stays O(B^2) in memory under XLA.
     values = tf.where(positive | negative, values, np.inf)
-    last = positive if ties_count else tf.logical_not(positive)
-    bits = tf.bitcast(values, tf.int64) - 2**62
-    keys = 2 * bits + tf.cast(last, tf.int64)
-    # top_k sorts downwards: ~k = -k - 1 turns the order round without overflow.
-    keys, order = tf.math.top_k(tf.bitwise.invert(keys), k=tf.shape(keys)[1])
-    marked_last = tf.equal(keys & 1, 0)
-    return order, marked_last if ties_count else tf.logical_not(marked_last)
+    bits = tf.bitcast(values, tf.int64)
+    # top_k sorts downwards, so all bits are turned round but the uppermost: seen as a sign, that
+    # one has the opposite meaning already. The lowest bit is 1 where an entry goes first.
+    largest = np.int64(2**63 - 1)
+    first, last = largest, largest - 1
+    ties = tf.where(positive, last, first) if ties_count else tf.where(positive, first, last)
+    keys = tf.bitwise.bitwise_xor(bits + bits, ties)
+    keys, order = tf.math.top_k(keys, k=tf.shape(keys)[1])
+    goes_first = tf.cast(keys & 1, tf.int32)
+    return order, 1 - goes_first if ties_count else goes_first
 
 
 def _back_in_place(values, order):
@@ -281,13 +288,15 @@ def _back_in_place(values, order):
 
 def valid_counts(batch):
     """int64 tensor `(B,)`: the number of valid triplets of each anchor."""
-    positives = tf.reduce_sum(tf.cast(batch.positive, tf.int64), axis=1)
-    return positives * tf.reduce_sum(tf.cast(batch.negative, tf.int64), axis=1)
+    positives = tf.reduce_sum(tf.cast(batch.positive, tf.int32), axis=1)
+    negatives = tf.shape(batch.positive)[0] - 1 - positives
+    return tf.cast(positives, tf.int64) * tf.cast(negatives, tf.int64)
 
 
 def positive_sums(counts):
     """int64 tensor `(B,)`: each anchor's number of triplets, from `signed_counts`."""
-    return tf.reduce_sum(tf.cast(tf.maximum(counts, 0), tf.int64), axis=1)
+    # One anchor has fewer than B^2 / 4 triplets, which int32 holds up to B = 92,000.
+    return tf.cast(tf.reduce_sum(tf.maximum(counts, 0), axis=1), tf.int64)
 
 
 @tf.function(reduce_retracing=True)
@@ -328,24 +337,25 @@ def nearest_farther_negative(batch):
     Where every negative is as near as the positive or nearer, the farthest negative.
 
     Returns:
-        chosen: int32 tensor of shape `(B, B)`: the column of the negative; 0 at invalid pairs.
+        chosen: int32 tensor of shape `(B, B)`: the column of the negative; some column or
+            other at pairs that are not valid.
         valid: bool tensor of shape `(B, B)`: positive pairs whose anchor has a negative.
     """
 
     def chosen_of(distances, positive, negative):
         order, is_positive = _sort_rows(distances, positive, negative, ties_count=True)
-        positives_so_far = tf.cumsum(tf.cast(is_positive, tf.int32), axis=1)
+        positives_so_far = tf.cumsum(is_positive, axis=1)
         others_so_far = tf.range(1, tf.shape(order)[1] + 1) - positives_so_far
         # The negatives of a row, nearest first, are moved to its front, then the anchor itself,
         # then the positives: now a negative stands where its rank says.
         others = others_so_far[:, -1:]
-        place = tf.where(is_positive, others + positives_so_far, others_so_far) - 1
-        by_rank = _back_in_place(order, place)
+        moved = tf.where(tf.cast(is_positive, tf.bool), others + positives_so_far, others_so_far)
+        by_rank = _back_in_place(order, moved - 1)
         rank = tf.minimum(others_so_far, tf.maximum(others - 2, 0))
         return _back_in_place(tf.gather(by_rank, rank, batch_dims=1), order)
 
     valid = batch.positive & has_triplet(batch)[:, None]
-    return tf.where(valid, _by_blocks_of_anchors(chosen_of, batch), 0), valid
+    return _by_blocks_of_anchors(chosen_of, batch), valid
 
 
 def _mine_active(batch, margin, limit, seed):

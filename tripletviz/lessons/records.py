@@ -3,6 +3,7 @@
 import json
 import numbers
 
+import numpy as np
 from IPython.display import Markdown, display
 
 from ..figures import alt_text
@@ -29,7 +30,7 @@ def record(name, value, text=None):
     >>> record("R@1 after training", 0.9876)
     R@1 after training: 0.9876
     """
-    value = value.item() if hasattr(value, "item") else value
+    value = value.item() if isinstance(value, np.generic) else value
     # A number that is not finite would be no JSON; and a lesson must not show one as a result.
     json.dumps(value, allow_nan=False)
     if text is None:
