@@ -64,7 +64,7 @@ def base_model():
     """Test R@1 of the base model, untrained and after its one epoch."""
     params = load_params(BASE_MODEL)
     data = experiments.LOADERS[params.dataset](params.profile)
-    network = experiments.build_network(params)
+    network = experiments.untrained_network(params, data[0][0])
     untrained = experiments.evaluate_network(network, data)
     experiments.fit(network, params, *data[0], progress=False)
     trained = experiments.evaluate_network(network, data)

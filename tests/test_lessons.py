@@ -77,7 +77,7 @@ def test_show_adds_the_words(shown):
     show(figure)
     ((first, words), _) = shown[0]
     assert first is figure
-    assert words.data.startswith("*In words: Four empty digits.")
+    assert words.data.startswith("<details><summary>In words</summary>\n\nFour empty digits.")
 
 
 def test_execute_injects_and_records(notebook, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tripletviz._tensorflow import keras, tf
-from tripletviz.networks import FusedBatchNormalization, conv_net
+from tripletviz.networks import FusedBatchNormalization, conv_net, settle_batch_norm
 
 
 @pytest.fixture
@@ -260,3 +260,38 @@ class TestFusedBatchNormalization:
         np.testing.assert_allclose(again[0], eager[0], rtol=1e-4, atol=1e-4)
         for in_graph, expected in zip(again[1], eager[1], strict=True):
             np.testing.assert_allclose(in_graph, expected, rtol=1e-3, atol=1e-2)
+
+
+def test_settling_moves_only_the_averages_and_brings_inference_to_what_training_sees(digits):
+    network = conv_net(channels=4, embedding_size=3)
+    trainable = [weight.numpy() for weight in network.trainable_weights]
+    batch = digits[-64:]
+
+    def scale(training):
+        embeddings = network(batch, training=training).numpy()
+        return np.linalg.norm(embeddings - embeddings.mean(axis=0), axis=1).mean()
+
+    unsettled = scale(training=False) / scale(training=True)
+    network = conv_net(channels=4, embedding_size=3)
+    settle_batch_norm(network, digits)
+    for before, after in zip(trainable, network.trainable_weights, strict=True):
+        np.testing.assert_array_equal(before, after.numpy())
+    assert unsettled < 0.5
+    assert scale(training=False) / scale(training=True) == pytest.approx(1.0, abs=0.15)
+
+
+def test_settling_without_batch_norm_or_images():
+    network = conv_net(channels=4, embedding_size=3, batch_norm=False)
+    weights = network.get_weights()
+    settle_batch_norm(network, np.zeros((64, 28, 28), np.uint8))
+    for before, after in zip(weights, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    with pytest.raises(ValueError, match="at least one batch of 64, got 63"):
+        settle_batch_norm(network, np.zeros((63, 28, 28), np.uint8))
+
+
+@pytest.fixture(scope="module")
+def digits():
+    from tripletviz.datasets import load_mnist_sample
+
+    return load_mnist_sample()[0][np.random.default_rng(0).permutation(2000)]

@@ -15,7 +15,7 @@ from ._tensorflow import keras
 from .callbacks import EmbeddingRecorder, Interruptible, ProgressBar, Recording, probe_indices
 from .evaluation import knn_accuracy, recall_at_k
 from .losses import LOSS_CLASSES, FractionOfPositiveTriplets
-from .networks import conv_net
+from .networks import conv_net, settle_batch_norm
 from .params import ExperimentError, Params, load_params
 from .sampling import pk_batches, random_batches
 
@@ -50,6 +50,19 @@ def build_network(params):
         normalize=params.normalize,
         seed=params.seed,
     )
+
+
+def untrained_network(params, images):
+    """The network that `params` describe, its batch normalisation settled, its weights random.
+
+    Args:
+        params: `Params`.
+        images: uint8 array `(N, H, W)`: the training images; a few thousand are shown to it.
+    """
+    network = build_network(params)
+    if params.batch_norm:
+        settle_batch_norm(network, images, batch_size=min(64, len(images)))
+    return network
 
 
 def make_batches(params, images, labels):
@@ -195,7 +208,7 @@ def train(model_dir, *, progress=True, say=print):
     params = load_params(model_dir)
     data = LOADERS[params.dataset](params.profile)
     (x_train, y_train), (x_test, y_test) = data
-    network = build_network(params)
+    network = untrained_network(params, x_train)
     say(f"{len(x_train):,} training and {len(x_test):,} test images of {params.dataset}")
     untrained = evaluate_network(network, data)
     say(_summary("Untrained", untrained))

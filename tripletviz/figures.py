@@ -1,8 +1,8 @@
 """Plotly figures: arrays in, `go.Figure` out.
 
-Each figure is made for a width of 700 pixels, tells classes apart by marker or label as well as by
-colour, has a title that is a question or a finding computed from the data, and carries a text
-alternative for readers who do not see it (`alt_text`).
+Each figure takes the width of its place, from 320 pixels on. It tells classes apart by marker or
+label as well as by colour, has a title that is a question or a finding computed from the data, and
+carries a text alternative for readers who do not see it (`alt_text`).
 """
 
 import base64
@@ -36,12 +36,20 @@ _SIGNS = "●■◆✚✖▲▼★⧗⋈"  # the same shapes within text
 RIGHT_COLOR, WRONG_COLOR = "#0072b2", "#d55e00"
 _INK_COLOR, _EDGE_COLOR = "#222222", "#cccccc"
 
-_WIDTH = 700  # of every figure, in pixels on the screen
-_SIDE = 20  # margin left and right of a grid of images
-_FONT = 14
-_LINE = 19  # height of a line of text of that size
-_LARGEST_TILE = 96  # on the screen
+# As JupyterLab's own text, and the widgets'.
+_FONT_FAMILY = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
+_FONT, _SMALL_FONT = 14, 13
+_SMALL_LINE = 17  # height of a line of small text
+_TITLE_LETTERS = 32  # in a line: more are cut where a figure is narrowest
+
+# Plotly fits a figure's width to its place, but not its height. So the height of a grid of images
+# is what it needs at a middling width: wider, it does not grow; narrower, it leaves room beneath.
+_NARROWEST = 320  # width of a figure, in pixels on the screen
+_SIDE = 10  # margin left and right of a grid of images
+_LARGEST_TILE = 72  # on the screen
+_WIDEST_SHEET, _WIDEST_TALL_SHEET, _TALL = 640, 440, 400
 _MOST_IMAGES = 300  # more would make a figure of more than 100 kB that nobody can read
+_MOST_SAID = 20  # images in a text alternative
 _MOST_NEIGHBOURS = 10  # more would not leave their captions room
 _PANEL = 140  # height of a panel of curves
 _MANY_POINTS = 5000  # from here on the browser draws faster by WebGL than as SVG
@@ -81,7 +89,7 @@ def digit_grid(images, labels=None, columns=10, title=None):
     else:
         labels = class_labels(labels, len(tiles), of="images")
         captions = [str(label) for label in labels]
-        said = f" Labels, row by row: {', '.join(captions)}."
+        said = f" {_labels_in_words(labels, columns)}"
         classes = _count(len(np.unique(labels)), "class", "classes")
         question = f"{_count(len(tiles), 'image')} from {classes}"
     rows = math.ceil(len(tiles) / columns)
@@ -146,7 +154,7 @@ def neighbour_grid(
     beneath = _distance_texts(distances, indices.shape)
 
     tiles = np.concatenate([queries[:, None], shown.reshape(count, k, *shown.shape[1:])], axis=1)
-    frames, captions, said = [], [], []
+    frames, captions = [], []
     for row in range(count):
         frames += [_INK_COLOR, *np.where(right[row], RIGHT_COLOR, WRONG_COLOR)]
         marks = np.where(right[row], "✓", "✗")
@@ -155,16 +163,11 @@ def neighbour_grid(
             f"{mark} {label}" + (f"<br>{distance}" if distance else "")
             for mark, label, distance in zip(marks, found[row], beneath[row], strict=True)
         ]
-        neighbours = ", ".join(
-            f"{label} ({'right' if good else 'wrong'}{', distance ' if distance else ''}{distance})"
-            for label, good, distance in zip(found[row], right[row], beneath[row], strict=True)
-        )
-        said.append(f"Row {row + 1}: query {query_labels[row]}; neighbours {neighbours}.")
     finding = (
         f"The nearest neighbour of {right[:, 0].sum()} of {_count(count, 'query', 'queries')} "
         "has the query's class"
     )
-    alt = f"Grid of images: queries and their {_count(k, 'nearest neighbour')}. {' '.join(said)}"
+    alt = _neighbours_in_words(query_labels, found, right)
     headings = ["query", *(_ordinal(rank) for rank in range(1, k + 1))]
     return _sheet_figure(
         tiles.reshape(-1, *queries.shape[1:]),
@@ -186,7 +189,7 @@ def training_curves(steps, curves, title=None, step_title="training step", scale
             it has one) to values of shape `(S,)`, or to a dict from line names to such values. NaN
             leaves a gap.
         title: the finding, or a question; `None` for a plain one.
-        step_title: label of the shared axis.
+        step_title: label of the shared axis; that it is logarithmic is added.
         scale: `"log"`, where `step + 1` grows by equal factors, so that 0 has its place; or
             `"linear"`.
 
@@ -221,20 +224,24 @@ def training_curves(steps, curves, title=None, step_title="training step", scale
         figure.update_xaxes(
             tickvals=np.log10(ticks + 1.0), ticktext=[f"{tick:,}" for tick in ticks]
         )
-    figure.update_xaxes(title_text=step_title, row=len(panels), col=1)
+    spacing = " (logarithmic)" if scale == "log" else ""
+    figure.update_xaxes(title_text=step_title + spacing, row=len(panels), col=1)
+    figure.update_xaxes(tickfont={"size": 12})
+    figure.update_yaxes(tickfont={"size": 12}, automargin=True)
     change = {1: "does {} change", 2: "do {} and {} change"}.get(len(panels), "do these change")
     alt = f"Curves over {len(steps)} moments, {step_title} {steps[0]} to {steps[-1]}. " + " ".join(
         _curve_in_words(panel, name, values)
         for panel, lines in panels.items()
         for name, values in lines.items()
     )
-    several = any(len(lines) > 1 for lines in panels.values())
+    named = [_wrapped(name, 14) for lines in panels.values() if len(lines) > 1 for name in lines]
+    letters = max((len(line) for name in named for line in name.split("<br>")), default=0)
     return _finished(
         figure,
         title or f"How {change.format(*panels)} in training?",
         alt,
         plot_height=(_PANEL + 30) * len(panels),
-        margin={"l": 80, "r": 130 if several else 25, "b": 60},
+        margin={"l": 20, "r": 32 + 8 * letters if named else 20, "b": 60},
         showlegend=False,
     )
 
@@ -304,8 +311,9 @@ def embedding_scatter(
             borderpad=2,
         )
         said.append(f"{names[label]}: {len(members)} points around ({x:.3g}, {y:.3g})")
-    figure.update_xaxes(title_text=axis_titles[0], zeroline=False)
-    figure.update_yaxes(title_text=axis_titles[1], zeroline=False, scaleanchor="x")
+    ticks = {"zeroline": False, "tickfont": {"size": 12}, "automargin": True}
+    figure.update_xaxes(title_text=axis_titles[0], **ticks)
+    figure.update_yaxes(title_text=axis_titles[1], scaleanchor="x", **ticks)
     alt = (
         f"Scatter plot of {_count(len(points), 'point')} in "
         f"{_count(len(classes), 'class', 'classes')}. Median of each class: {'; '.join(said)}."
@@ -314,8 +322,8 @@ def embedding_scatter(
         figure,
         title or "Do the classes lie apart?",
         alt,
-        plot_height=500,
-        margin={"l": 75, "r": 20, "b": 60},
+        plot_height=420,
+        margin={"l": 20, "r": 10, "b": 60},
         legend={"title": {"text": "class"}, "itemsizing": "constant"},
         showlegend=True,
     )
@@ -352,11 +360,13 @@ def _sheet_figure(tiles, frames, captions, columns, title, alt, headings=None):
     """A figure of one picture that holds all tiles, and the captions under them."""
     height, width = (size + 2 * _FRAME_PIXELS for size in tiles.shape[1:])
     cell = width + _GAP_PIXELS
-    zoom = min(_LARGEST_TILE / width, (_WIDTH - 2 * _SIDE) / (columns * cell))
-    lines = max(caption.count("<br>") + 1 for caption in captions) if captions else 0
-    pitch = height + _GAP_PIXELS + math.ceil((lines * _LINE + 4) / zoom)
-    top = math.ceil((_LINE + 6) / zoom) if headings else 0
     rows = math.ceil(len(tiles) / columns)
+    lines = max(caption.count("<br>") + 1 for caption in captions) if captions else 0
+    # Letters do not shrink with the images: they get the room they need where those are smallest.
+    smallest = min(_LARGEST_TILE / width, (_NARROWEST - 2 * _SIDE) / (columns * cell))
+    pitch = height + _GAP_PIXELS + (math.ceil((lines * _SMALL_LINE + 4) / smallest) if lines else 0)
+    top = math.ceil((_SMALL_LINE + 6) / smallest) if headings else 0
+    zoom = _sheet_zoom(width, columns * cell, top + rows * pitch)
 
     sheet = np.zeros((top + rows * pitch, columns * cell), "uint8")
     framed = np.empty((len(tiles), height, width), "uint8")
@@ -373,23 +383,31 @@ def _sheet_figure(tiles, frames, captions, columns, title, alt, headings=None):
     figure = go.Figure(go.Image(source=_png(sheet), hoverinfo="skip"))
     centre = width / 2 - 0.5
     if captions:
-        _add_texts(figure, [(x + centre, y + height + 2 / zoom) for y, x in corners], captions)
+        _add_texts(figure, [(x + centre, y + height) for y, x in corners], captions)
     if headings:
         _add_texts(figure, [(cell * c + centre, -0.5) for c in range(columns)], headings)
-    side = (_WIDTH - zoom * sheet.shape[1]) / 2
-    figure.update_xaxes(visible=False, range=[-0.5, sheet.shape[1] - 0.5], fixedrange=True)
+    fixed = {"visible": False, "fixedrange": True, "constrain": "domain"}
+    figure.update_xaxes(range=[-0.5, sheet.shape[1] - 0.5], constraintoward="left", **fixed)
     figure.update_yaxes(
-        visible=False, range=[sheet.shape[0] - 0.5, -0.5], fixedrange=True, scaleanchor=False
+        range=[sheet.shape[0] - 0.5, -0.5], constraintoward="top", scaleanchor="x", **fixed
     )
     return _finished(
         figure,
         title,
         alt,
         plot_height=zoom * sheet.shape[0],
-        margin={"l": side, "r": side, "b": 10},
+        margin={"l": _SIDE, "r": _SIDE, "b": 10},
         dragmode=False,
         showlegend=False,
     )
+
+
+def _sheet_zoom(tile_width, width, height):
+    """Largest number of pixels on the screen for one of the sheet; sizes are the sheet's."""
+    zoom = min(_LARGEST_TILE / tile_width, _WIDEST_SHEET / width)
+    if zoom * height > _TALL:
+        zoom = min(zoom, max(_TALL / height, _WIDEST_TALL_SHEET / width))
+    return zoom
 
 
 def _add_texts(figure, places, texts):
@@ -400,11 +418,46 @@ def _add_texts(figure, places, texts):
             text=texts,
             mode="text",
             textposition="bottom center",
-            textfont={"size": _FONT, "color": _INK_COLOR},
+            textfont={"size": _SMALL_FONT, "color": _INK_COLOR},
             hoverinfo="skip",
             cliponaxis=False,
         )
     )
+
+
+def _labels_in_words(labels, columns):
+    rows = [set(labels[start : start + columns]) for start in range(0, len(labels), columns)]
+    if columns > 1 and len(rows) > 1 and all(len(row) == 1 for row in rows):
+        firsts = labels[::columns]
+        if len(firsts) > 2 and (np.diff(firsts) == 1).all():
+            return f"One row a label, {firsts[0]} to {firsts[-1]}."
+        return f"One label a row: {', '.join(map(str, firsts))}."
+    if len(labels) <= _MOST_SAID:
+        return f"Labels, row by row: {', '.join(map(str, labels))}."
+    classes, counts = np.unique(labels, return_counts=True)
+    said = [f"{count} of {label}" for label, count in zip(classes, counts, strict=True)]
+    return f"Labels: {_some(said)}."
+
+
+def _neighbours_in_words(query_labels, found, right):
+    count, k = found.shape
+    nearest = [
+        f"{query}→{label} {'right' if good else 'wrong'}"
+        for query, label, good in zip(query_labels, found[:, 0], right[:, 0], strict=True)
+    ]
+    return (
+        f"{_count(count, 'query', 'queries')}, each followed by its "
+        f"{'nearest neighbour' if k == 1 else f'{k} nearest neighbours'}; of the "
+        f"{_count(count * k, 'neighbour')} {right.sum()} "
+        f"{'has' if right.sum() == 1 else 'have'} the query's class. "
+        f"Nearest neighbours by row: {_some(nearest)}."
+    )
+
+
+def _some(said):
+    """A list in words that does not grow too long to be listened to."""
+    rest = len(said) - _MOST_SAID
+    return ", ".join(said[:_MOST_SAID]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _png(sheet):
@@ -460,8 +513,10 @@ def _name_lines_at_end(figure, positions, lines, pixels, row):
     ends.sort()
     below = -math.inf
     for value, number, name, position in ends:
-        height = max(value * pixels, below + 16)
-        below = height
+        name = _wrapped(name, 14)
+        half = 8 * (name.count("<br>") + 1)
+        height = max(value * pixels, below + half)
+        below = height + half
         color, _ = _class_style(number)
         sign = _SIGNS[number % len(_SIGNS)]
         figure.add_annotation(
@@ -472,7 +527,8 @@ def _name_lines_at_end(figure, positions, lines, pixels, row):
             xshift=8,
             yshift=height - value * pixels,
             showarrow=False,
-            font={"size": 13},
+            align="left",
+            font={"size": _SMALL_FONT},
             row=row,
             col=1,
         )
@@ -491,8 +547,8 @@ def _curve_in_words(panel, name, values):
     if not there.size:
         return f"{named}: no values."
     return (
-        f"{named}: from {there[0]:.3g} to {there[-1]:.3g}, "
-        f"lowest {there.min():.3g}, highest {there.max():.3g}."
+        f"{named}: from {_three_digits(there[0])} to {_three_digits(there[-1])}, "
+        f"lowest {_three_digits(there.min())}, highest {_three_digits(there.max())}."
     )
 
 
@@ -500,14 +556,15 @@ def _curve_in_words(panel, name, values):
 
 
 def _finished(figure, title, alt, plot_height, margin, **layout):
-    lines = _wrapped(title, 72)
-    top = 30 + 24 * (lines.count("<br>") + 1)
+    lines = _wrapped(title, _TITLE_LETTERS)
+    top = 28 + 21 * (lines.count("<br>") + 1)
     figure.update_layout(
         template="plotly_white",
-        font={"size": _FONT, "color": _INK_COLOR},
-        title={"text": lines, "font": {"size": 17}, "x": 0.02, "y": 1, "yref": "container"}
-        | {"xanchor": "left", "yanchor": "top", "pad": {"t": 14}},
-        width=_WIDTH,
+        font={"family": _FONT_FAMILY, "size": _FONT, "color": _INK_COLOR},
+        title={"text": lines, "font": {"size": 16, "weight": 600}, "x": 0, "y": 1}
+        | {"xref": "container", "yref": "container", "xanchor": "left", "yanchor": "top"}
+        | {"pad": {"t": 14, "l": _SIDE}},
+        autosize=True,
         height=math.ceil(plot_height + top + margin["b"]),
         margin=margin | {"t": top},
         meta={"alt": f"{title.replace('<br>', ' ')}. {alt}".replace("?.", "?")},
@@ -536,6 +593,11 @@ def _ordinal(rank):
     return f"{rank}{('st', 'nd', 'rd')[rank - 1] if rank <= 3 else 'th'}"
 
 
+def _three_digits(value):
+    """Three digits, the zeros among them too, so that what stands in a row lines up."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
+
+
 def _distance_texts(distances, shape):
     if distances is None:
         return np.full(shape, "")
@@ -546,8 +608,7 @@ def _distance_texts(distances, shape):
         )
     if not np.isfinite(distances).all():
         raise ValueError("distances must be finite, got NaN or infinite values.")
-    # Three digits, the zeros among them too, so that the captions of a row line up.
-    return np.array([[f"{distance:#.3g}".rstrip(".") for distance in row] for row in distances])
+    return np.array([[_three_digits(distance) for distance in row] for row in distances])
 
 
 def _checked_images(images, name):

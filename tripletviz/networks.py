@@ -134,6 +134,40 @@ def conv_net(
     return keras.Model(images, outputs, name=name)
 
 
+def settle_batch_norm(network, images, *, batch_size=64, batches=100):
+    """Let a network's batch normalisation learn the mean and spread of its inputs; train nothing.
+
+    In use, batch normalisation works with moving averages, which start at mean 0 and variance 1
+    whatever the data is like. Until they have followed the data, an untrained network gives
+    embeddings of quite another scale than the ones its own training sees. So before an untrained
+    network is measured, show it some images. No weight changes, only those averages.
+
+    Args:
+        network: `keras.Model` from images to embeddings; without batch normalisation it stays as
+            it is.
+        images: Array `(N, …)` as the network takes them. They are taken in order, and again from
+            the first if they are used up.
+        batch_size: Images a batch, as in training.
+        batches: Number of batches. With the momentum 0.9 of `conv_net` a hundred leave 0.003 % of
+            where the averages started.
+
+    Raises:
+        ValueError: If there are fewer images than one batch.
+
+    Reference:
+
+    - Ioffe and Szegedy, *Batch Normalization: Accelerating Deep Network Training by Reducing
+      Internal Covariate Shift*, 2015, section 3.1, https://arxiv.org/abs/1502.03167
+    """
+    batch_size = positive_integer(batch_size, "batch_size")
+    if len(images) < batch_size:
+        raise ValueError(f"images must be at least one batch of {batch_size}, got {len(images)}.")
+    look = tf.function(lambda batch: network(batch, training=True))
+    for number in range(positive_integer(batches, "batches")):
+        chosen = np.arange(number * batch_size, (number + 1) * batch_size) % len(images)
+        look(tf.convert_to_tensor(images[chosen]))
+
+
 def _convolution(filters, batch_norm, seed, block):
     return keras.layers.Conv2D(
         filters,

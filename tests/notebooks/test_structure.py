@@ -84,7 +84,7 @@ def test_every_figure_is_followed_by_its_text_alternative(notebook):
         for kind, following in itertools.pairwise([*kinds, set()]):
             if "application/vnd.plotly.v1+json" in kind:
                 figures += 1
-                assert "text/markdown" in following
+                assert "text/markdown" in following, "show(figure) adds its words"
     assert figures or "show(" not in "".join(c.source for c in of_type(notebook, "code"))
 
 

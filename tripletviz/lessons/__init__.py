@@ -4,6 +4,6 @@ Importing it does not import TensorFlow.
 """
 
 from .profiles import Profile, use_profile
-from .records import read_records, record, show
+from .records import describe_device, read_records, record, show
 
-__all__ = ["Profile", "read_records", "record", "show", "use_profile"]
+__all__ = ["Profile", "describe_device", "read_records", "record", "show", "use_profile"]

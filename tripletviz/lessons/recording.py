@@ -42,7 +42,7 @@ def make_recording(path=RECORDING):
     params = base.model_copy(update={"embedding_size": 16, "snapshots": 22})
     (x_train, y_train), (x_test, y_test) = experiments.LOADERS[params.dataset](params.profile)
     chosen = probe_indices(y_test)
-    network = experiments.build_network(params)
+    network = experiments.untrained_network(params, x_train)
     recording, _ = experiments.fit(
         network, params, x_train, y_train, probe=(x_test[chosen], y_test[chosen])
     )

@@ -64,5 +64,13 @@ def read_records(notebook):
 
 
 def show(figure):
-    """Show a Plotly figure of `tripletviz.figures`, and under it what it shows, in words."""
-    display(figure, Markdown(f"*In words: {alt_text(figure)}*"))
+    """Show a Plotly figure of `tripletviz.figures`, and under it, folded away, what it shows."""
+    words = f"<details><summary>In words</summary>\n\n{alt_text(figure)}\n\n</details>"
+    display(figure, Markdown(words))
+
+
+def describe_device():
+    """The device that trains, in words. Imports TensorFlow, which takes seconds, if need be."""
+    from .._tensorflow import describe_device
+
+    return describe_device()

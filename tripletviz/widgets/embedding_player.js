@@ -185,19 +185,21 @@ class Scatter {
 
   makeStamps() {
     const size = this.size * this.ratio;
-    const dot = (pen) => {
+    this.dot = (pen) => {
       pen.beginPath();
       pen.arc(0, 0, size / 2, 0, 2 * Math.PI);
       pen.fill();
     };
-    const glyph = (text) => (pen) => {
+    this.glyph = (text) => (pen) => {
       pen.font = `600 ${size}px ${this.theme.font}`;
       pen.textAlign = "center";
       pen.textBaseline = "middle";
       pen.fillText(text, 0, 0);
     };
-    const dots = this.glyphs ? null : this.makeStamp(dot, size);
-    this.stamps = this.data.classes.map((c) => dots ?? this.makeStamp(glyph(c.mark), 2 * size));
+    const dots = this.glyphs ? null : this.makeStamp(this.dot, size);
+    this.stamps = this.data.classes.map(
+      (c) => dots ?? this.makeStamp(this.glyph(c.mark), 2 * size),
+    );
   }
 
   // The covered pixels of one mark, for every place on the grid of quarter pixels.
@@ -301,7 +303,20 @@ class Scatter {
     pen.globalAlpha = 1;
     pen.beginPath();
     pen.arc(x, y, (this.size / 2 + 4) * this.ratio, 0, 2 * Math.PI);
+    pen.fillStyle = this.theme.background;
+    pen.fill();
     pen.stroke();
+    this.paintMark(x, y, this.data.classes[this.data.classOf[index]]);
+  }
+
+  // One mark by itself, above those that would cover it.
+  paintMark(x, y, { color, mark }) {
+    const pen = this.context;
+    pen.save();
+    pen.translate(x, y);
+    pen.fillStyle = `rgb(${this.theme.markColor(color)})`;
+    (this.glyphs ? this.glyph(mark) : this.dot)(pen);
+    pen.restore();
   }
 
   // Dots bear no digit, so each class says its own at its centroid: not everyone can tell ten
@@ -375,8 +390,11 @@ function readTheme(element) {
 
 // ---------------------------------------------------------------- the curves
 
-const formatted = (value) =>
-  value === null || value === undefined ? "–" : String(Number(value.toPrecision(3)));
+// Three digits, the zeros among them too: a share of 0.9999 is 1.00, not the whole of it.
+function formatted(value) {
+  if (value === null || value === undefined) return "–";
+  return Math.abs(value) >= 1000 ? String(Math.round(value)) : value.toPrecision(3);
+}
 
 function make(tag, className, text) {
   const element = document.createElement(tag);
@@ -467,7 +485,8 @@ const TEMPLATE = `
   <div class="main">
     <div class="plot">
       <canvas role="img"></canvas>
-      <div class="tooltip" hidden><div class="picture"></div><div class="caption"></div></div>
+      <div class="tooltip" hidden><div class="picture"></div><div class="caption"></div>
+        <div class="trail">line: the way it came</div></div>
     </div>
     <div class="controls">
       <button class="back" title="Step back (left arrow)" aria-label="Step back">${icon("back")}</button>
@@ -482,7 +501,7 @@ const TEMPLATE = `
   <div class="side">
     <div class="legend" role="group" aria-label="Classes: press to hide or show"></div>
     <div class="curves"></div>
-    <div class="axis">training step</div>
+    <div class="axis">snapshots, labelled by training step</div>
   </div>
   <p class="status" role="status" aria-live="polite"></p>
 </section>`;
@@ -730,7 +749,7 @@ class View {
     play.title = `${playing ? "Pause" : "Play"} (space)`;
     play.setAttribute("aria-label", playing ? "Pause" : "Play");
     this.find(".title").textContent = this.model.get("title");
-    this.find(".plot").style.height = `${this.model.get("height")}px`;
+    this.find(".plot").style.maxHeight = `${this.model.get("height")}px`;
     this.find(".fit").setAttribute("aria-pressed", this.model.get("fit_each"));
     const hidden = this.hidden;
     this.find(".legend").childNodes.forEach((button, k) => {
@@ -745,7 +764,7 @@ class View {
     const speed = this.model.get("speed");
     const speeds = [...new Set([...SPEEDS, speed])].sort((a, b) => a - b);
     const select = this.find(".speed");
-    select.replaceChildren(...speeds.map((value) => new Option(`${formatted(value)} / s`, value)));
+    select.replaceChildren(...speeds.map((value) => new Option(`${Number(formatted(value))} / s`, value)));
     select.value = speed;
   }
 
@@ -812,6 +831,7 @@ class View {
     tooltip.hidden = index < 0;
     if (index < 0) return;
     this.placePicture?.(index);
+    this.find(".trail").hidden = position === 0;
     const { mark, name } = this.classOf(index);
     this.find(".caption").textContent = name === mark ? `label ${mark}` : `${mark} ${name}`;
     const { frames, count, last } = this.data;
@@ -836,9 +856,10 @@ class View {
 
   describe() {
     const { position, data } = this;
+    const state = position === data.last && position > 0 ? "At the end," : "Paused at";
     const text = this.model.get("playing")
-      ? `Playing from ${this.readout(position)}.`
-      : `Paused at ${this.readout(position)}, snapshot ${Math.floor(position) + 1} of ${data.last + 1}.`;
+      ? `Playing from ${this.readout(Math.floor(position))}.`
+      : `${state} ${this.readout(position)}, snapshot ${Math.floor(position) + 1} of ${data.last + 1}.`;
     const values = this.curves.map((curve) => `${curve.name} ${curve.valueAt(position)}`);
     const names = data.classes.filter((c) => this.hidden.has(c.label)).map((c) => c.name);
     const hidden = names.length ? ` Hidden: ${names.join(", ")}.` : "";
@@ -884,7 +905,11 @@ header {
 .title { flex: 1 1 auto; font-size: 16px; font-weight: 600; }
 .readout { font-size: 16px; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .main { min-width: 0; }
-.plot { position: relative; overflow: hidden; border: 1px solid var(--line); border-radius: 3px; }
+/* As high as it is wide, up to the height asked for: on a narrow page the curves come into view. */
+.plot {
+  position: relative; width: 100%; aspect-ratio: 1; overflow: hidden;
+  border: 1px solid var(--line); border-radius: 3px;
+}
 canvas {
   position: absolute; inset: 0; width: 100%; height: 100%; touch-action: none; cursor: crosshair;
 }
@@ -893,7 +918,11 @@ canvas {
   border: 1px solid var(--line); background: var(--jp-layout-color1, Canvas);
   box-shadow: 0 2px 8px rgb(0 0 0 / 25%); text-align: center; white-space: nowrap;
 }
-.picture { image-rendering: pixelated; background-repeat: no-repeat; margin: 0 auto 4px; }
+/* Dark ink on white, as in the figures, whatever the theme. */
+.picture {
+  image-rendering: pixelated; background-repeat: no-repeat; margin: 0 auto 4px; filter: invert(1);
+}
+.trail { font-size: 11px; color: var(--quiet); }
 .controls { display: flex; align-items: center; gap: 4px; margin-top: 6px; }
 button, select {
   font: inherit; color: inherit; background: none; border: 1px solid transparent;

@@ -57,7 +57,8 @@ class EmbeddingPlayer(anywidget.AnyWidget):
         hovered: index of the point under the pointer, or -1.
         fit_each: whether every snapshot is fitted to the plot. If not, one scale holds for all
             snapshots, so that distances can be compared over time.
-        height: height of the scatter plot in CSS pixels, at least 100.
+        height: height of the scatter plot in CSS pixels, at least 100. Where the plot is
+            narrower than that, it is only as high as wide.
 
     Raises:
         ValueError: if an array has the wrong shape or type, is not finite, or does not fit the
