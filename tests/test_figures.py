@@ -83,7 +83,9 @@ def every_figure(sample):
 def test_every_figure_can_be_read(sample):
     for figure in every_figure(sample):
         assert isinstance(figure, go.Figure)
-        assert figure.layout.width == 700
+        assert figure.layout.autosize
+        assert figure.layout.width is None, "a figure takes the width of its place"
+        assert 100 < figure.layout.height < 1200
         assert figure.layout.title.text
         assert title_of(figure) in alt_text(figure).replace(" .", ".")
         assert len(alt_text(figure)) > len(title_of(figure)) + 30
@@ -128,7 +130,9 @@ def test_a_title_can_be_given_and_is_wrapped(sample):
         embedding_scatter(points, [0, 1, 2, 3, 4], title=long),
     ]:
         assert title_of(figure) == long
-        assert max(map(len, figure.layout.title.text.split("<br>"))) <= 72
+        lengths = [len(line) for line in figure.layout.title.text.split("<br>")]
+        assert max(lengths) <= 32, "the line is cut in a column of 320 pixels"
+        assert min(lengths) >= 20, "a word is left alone"
         assert alt_text(figure).startswith(long + ".")
 
 
@@ -177,10 +181,33 @@ def test_the_last_row_may_be_short_and_there_need_be_no_labels(sample):
 def test_pixels_are_square(sample):
     figure = digit_grid(*[part[:12] for part in sample], columns=4)
     height, width, _ = sheet_of(figure).shape
-    margin = figure.layout.margin
-    across = (figure.layout.width - margin.l - margin.r) / width
-    down = (figure.layout.height - margin.t - margin.b) / height
-    assert across == pytest.approx(down, rel=0.01)
+    across, down = figure.layout.xaxis, figure.layout.yaxis
+    assert down.scaleanchor == "x"
+    assert across.constrain == down.constrain == "domain"
+    assert np.diff(across.range) == width
+    assert np.diff(down.range) == -height
+
+
+def test_captions_have_room_where_the_column_is_narrow(gallery):
+    figure = neighbour_grid(*gallery, [[0, 5, 1]] * 3, np.ones((3, 3)))
+    height, width, _ = sheet_of(figure).shape
+    narrow = (320 - 2 * figure.layout.margin.l) / width
+    between = (height / 3 - 30) * narrow
+    assert between >= 2 * 13 * 1.3
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (np.repeat(range(10), 4), "One row a label, 0 to 9."),
+        (np.repeat([3, 7, 8], 4), "One label a row: 3, 7, 8."),
+        (np.arange(40) % 4, "Labels: 10 of 0, 10 of 1, 10 of 2, 10 of 3."),
+        ([5, 1, 5], "Labels, row by row: 5, 1, 5."),
+    ],
+)
+def test_words_about_labels_are_few(sample, labels, said):
+    figure = digit_grid(sample[0][: len(labels)], labels, columns=4)
+    assert alt_text(figure).endswith(said)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +283,18 @@ def test_neighbours_are_marked_right_or_wrong(gallery):
 def test_the_title_counts_right_first_neighbours(gallery):
     figure = neighbour_grid(*gallery, [[0, 5], [0, 6], [14, 13]])
     assert title_of(figure) == "The nearest neighbour of 2 of 3 queries has the query's class"
-    assert "Row 2: query 5; neighbours 3 (wrong), 5 (right)." in alt_text(figure)
+    assert alt_text(figure).endswith(
+        "3 queries, each followed by its 2 nearest neighbours; of the 6 neighbours 4 have the "
+        "query's class. Nearest neighbours by row: 3→3 right, 5→3 wrong, 8→8 right."
+    )
+
+
+def test_words_about_many_neighbours_stay_few(sample):
+    images, labels = sample
+    nearest = np.arange(50)[:, None]
+    words = alt_text(neighbour_grid(images[:50], labels[:50], images, labels, nearest))
+    assert words.endswith("right and 30 more.")
+    assert len(words) < 500
 
 
 def test_distances_stand_beneath(gallery):
@@ -266,7 +304,7 @@ def test_distances_stand_beneath(gallery):
     assert texts[1:3] == [["✓ 3", "0.110"], ["✗ 5", "0.250"]]
     assert texts[4:6] == [["✗ 3", "1.50"], ["✓ 5", "12.3"]]
     assert texts[7][1] == "100"
-    assert "5 (wrong, distance 0.250)" in alt_text(figure)
+    assert "Distances are from 0.00 to 100." in alt_text(figure)
 
 
 def test_a_large_gallery_may_be_given(sample):
@@ -321,10 +359,16 @@ def test_every_curve_has_a_panel_with_the_values_given():
         np.testing.assert_allclose(trace.x, np.log10(np.array(steps) + 1))
     titles = [figure.layout.yaxis.title.text, figure.layout.yaxis2.title.text]
     assert [title.replace("<br>", " ") for title in titles] == list(curves)
-    assert figure.layout.xaxis2.title.text == "training step"
+    assert figure.layout.xaxis2.title.text == "training step (logarithmic)"
     assert figure.layout.xaxis.matches == "x2"
     assert title_of(figure) == ("How do loss and fraction of positive triplets change in training?")
-    assert "loss: from 4 to 0.5, lowest 0.5, highest 4." in alt_text(figure)
+    assert "loss: from 4.00 to 0.500, lowest 0.500, highest 4.00." in alt_text(figure)
+
+
+def test_words_about_values_have_three_digits():
+    words = alt_text(training_curves([0, 1], {"share": [0.9999, 0.02524], "count": [12345, 7]}))
+    assert "share: from 1.00 to 0.0252" in words
+    assert "count: from 12,345 to 7.00" in words
 
 
 def test_ticks_of_the_step_axis_stand_at_their_steps():
@@ -374,7 +418,7 @@ def test_the_axis_begins_at_zero_only_where_zero_is_near(values, zero_shown):
 
 def test_a_curve_may_have_gaps():
     figure = training_curves([0, 1, 2], {"loss": [1, np.nan, 3], "none": [np.nan] * 3})
-    assert "loss: from 1 to 3" in alt_text(figure)
+    assert "loss: from 1.00 to 3.00" in alt_text(figure)
     assert "none: no values" in alt_text(figure)
 
 

@@ -39,6 +39,7 @@ _INK_COLOR, _EDGE_COLOR = "#222222", "#cccccc"
 # As JupyterLab's own text, and the widgets'.
 _FONT_FAMILY = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
 _FONT, _SMALL_FONT = 14, 13
+_AXIS_FONTS = {"title_font": {"size": 14}, "tickfont": {"size": 12}}
 _SMALL_LINE = 17  # height of a line of small text
 _TITLE_LETTERS = 32  # in a line: more are cut where a figure is narrowest
 
@@ -47,7 +48,7 @@ _TITLE_LETTERS = 32  # in a line: more are cut where a figure is narrowest
 _NARROWEST = 320  # width of a figure, in pixels on the screen
 _SIDE = 10  # margin left and right of a grid of images
 _LARGEST_TILE = 72  # on the screen
-_WIDEST_SHEET, _WIDEST_TALL_SHEET, _TALL = 640, 440, 400
+_WIDEST_SHEET, _WIDEST_TALL_SHEET, _TALL = 640, 400, 400
 _MOST_IMAGES = 300  # more would make a figure of more than 100 kB that nobody can read
 _MOST_SAID = 20  # images in a text alternative
 _MOST_NEIGHBOURS = 10  # more would not leave their captions room
@@ -168,6 +169,9 @@ def neighbour_grid(
         "has the query's class"
     )
     alt = _neighbours_in_words(query_labels, found, right)
+    if distances is not None:
+        alt += f" Distances are from {_three_digits(np.min(distances))} to "
+        alt += f"{_three_digits(np.max(distances))}."
     headings = ["query", *(_ordinal(rank) for rank in range(1, k + 1))]
     return _sheet_figure(
         tiles.reshape(-1, *queries.shape[1:]),
@@ -226,8 +230,10 @@ def training_curves(steps, curves, title=None, step_title="training step", scale
         )
     spacing = " (logarithmic)" if scale == "log" else ""
     figure.update_xaxes(title_text=step_title + spacing, row=len(panels), col=1)
-    figure.update_xaxes(tickfont={"size": 12})
-    figure.update_yaxes(tickfont={"size": 12}, automargin=True)
+    # Else the axis makes room for the lines' names, which stand in the margin.
+    margin = 0.04 * (positions[-1] - positions[0] or 1)
+    figure.update_xaxes(range=[positions[0] - margin, positions[-1] + margin], **_AXIS_FONTS)
+    figure.update_yaxes(automargin=True, **_AXIS_FONTS)
     change = {1: "does {} change", 2: "do {} and {} change"}.get(len(panels), "do these change")
     alt = f"Curves over {len(steps)} moments, {step_title} {steps[0]} to {steps[-1]}. " + " ".join(
         _curve_in_words(panel, name, values)
@@ -311,9 +317,16 @@ def embedding_scatter(
             borderpad=2,
         )
         said.append(f"{names[label]}: {len(members)} points around ({x:.3g}, {y:.3g})")
-    ticks = {"zeroline": False, "tickfont": {"size": 12}, "automargin": True}
-    figure.update_xaxes(title_text=axis_titles[0], **ticks)
-    figure.update_yaxes(title_text=axis_titles[1], scaleanchor="x", **ticks)
+    common = {"zeroline": False, "automargin": True} | _AXIS_FONTS
+    figure.update_xaxes(title_text=axis_titles[0], **common)
+    # Where there is little width, the plot becomes less high instead of showing emptiness.
+    figure.update_yaxes(
+        title_text=axis_titles[1],
+        scaleanchor="x",
+        constrain="domain",
+        constraintoward="top",
+        **common,
+    )
     alt = (
         f"Scatter plot of {_count(len(points), 'point')} in "
         f"{_count(len(classes), 'class', 'classes')}. Median of each class: {'; '.join(said)}."
@@ -324,7 +337,7 @@ def embedding_scatter(
         alt,
         plot_height=420,
         margin={"l": 20, "r": 10, "b": 60},
-        legend={"title": {"text": "class"}, "itemsizing": "constant"},
+        legend={"title": {"text": "class", "font": {"size": _FONT}}, "itemsizing": "constant"},
         showlegend=True,
     )
 
@@ -380,10 +393,12 @@ def _sheet_figure(tiles, frames, captions, columns, title, alt, headings=None):
     for tile, (y, x) in zip(framed, corners, strict=True):
         sheet[y : y + height, x : x + width] = tile
 
-    figure = go.Figure(go.Image(source=_png(sheet), hoverinfo="skip"))
+    # Pixels stay square and sharp, unless they are about as small as the screen's.
+    smoothing = "fast" if zoom < 1.6 else False
+    figure = go.Figure(go.Image(source=_png(sheet), zsmooth=smoothing, hoverinfo="skip"))
     centre = width / 2 - 0.5
     if captions:
-        _add_texts(figure, [(x + centre, y + height) for y, x in corners], captions)
+        _add_texts(figure, [(x + centre, y + height + 2 / smallest) for y, x in corners], captions)
     if headings:
         _add_texts(figure, [(cell * c + centre, -0.5) for c in range(columns)], headings)
     fixed = {"visible": False, "fixedrange": True, "constrain": "domain"}
@@ -556,14 +571,16 @@ def _curve_in_words(panel, name, values):
 
 
 def _finished(figure, title, alt, plot_height, margin, **layout):
-    lines = _wrapped(title, _TITLE_LETTERS)
-    top = 28 + 21 * (lines.count("<br>") + 1)
+    lines = _evenly_wrapped(title, _TITLE_LETTERS)
+    more = lines.count("<br>")
+    top = 49 + 21 * more
+    # Plotly sets a title of several lines half a line higher than one of a single line.
     figure.update_layout(
         template="plotly_white",
         font={"family": _FONT_FAMILY, "size": _FONT, "color": _INK_COLOR},
         title={"text": lines, "font": {"size": 16, "weight": 600}, "x": 0, "y": 1}
         | {"xref": "container", "yref": "container", "xanchor": "left", "yanchor": "top"}
-        | {"pad": {"t": 14, "l": _SIDE}},
+        | {"pad": {"t": 25 if more else 14, "l": _SIDE}},
         autosize=True,
         height=math.ceil(plot_height + top + margin["b"]),
         margin=margin | {"t": top},
@@ -583,6 +600,17 @@ def _wrapped(text, width):
     return "<br>".join(
         line for part in text.split("<br>") for line in textwrap.wrap(part, width) or [""]
     )
+
+
+def _evenly_wrapped(text, width):
+    """As few lines as `width` allows, and no word left alone on the last one."""
+    needed = _wrapped(text, width)
+    for narrower in range(1, width):
+        lines = _wrapped(text, narrower)
+        fits = max(map(len, lines.split("<br>"))) <= narrower
+        if fits and lines.count("<br>") == needed.count("<br>"):
+            return lines
+    return needed
 
 
 def _count(number, singular, plural=None):

@@ -1,10 +1,13 @@
 """`EmbeddingPlayer` in a real browser: in JupyterLab, in an exported page, in its own page."""
 
+import io
 import subprocess
 import sys
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
 pytestmark = pytest.mark.browser
 
@@ -123,7 +126,8 @@ def test_playing_ends_at_the_last_snapshot_and_starts_over(open_lab_player):
     assert notebook.read("[player.position, player.playing]") == [7, False]
     notebook.run_cell("player.speed = 1; player.playing = True")
     player.page.wait_for_timeout(300)
-    assert player.scrub_value() < 3
+    assert 0 < player.scrub_value() < 3
+    assert player.status() == "Playing from step 0."
 
 
 def test_mouse_steps_scrubs_and_travels_on_a_curve(open_lab_player):
@@ -151,7 +155,7 @@ def test_mouse_steps_scrubs_and_travels_on_a_curve(open_lab_player):
     player.settle()
     assert player.readout() == "step 100"
     assert notebook.read("player.position") == 5
-    assert player.find(".curve-value").all_inner_texts() == ["0.3", "0.1", "0.98"]
+    assert player.find(".curve-value").all_inner_texts() == ["0.300", "0.100", "0.980"]
 
 
 def test_keys_stay_in_the_widget(open_lab_player):
@@ -244,10 +248,41 @@ def test_hover_shows_the_picture_and_the_label(open_lab_player):
     # 200 pictures lie in 15 columns: number 123 is in row 8, column 3.
     assert picture.evaluate("(e) => e.style.backgroundPosition") == "-252px -672px"
     assert picture.evaluate("(e) => e.style.backgroundImage").startswith('url("blob:')
+    assert player.find(".trail").inner_text() == "line: the way it came"
+    shown = np.asarray(Image.open(io.BytesIO(picture.screenshot())).convert("L"))
+    assert shown[2, 2] == 255, "the paper is not white"
+    assert shown[42, 42] == 0, "the ink is not black"
     player.find(".title").hover()
     player.settle()
     assert not player.find(".tooltip").is_visible()
     assert notebook.read("player.hovered") == -1
+
+
+def test_the_hovered_mark_lies_on_top(open_lab_player):
+    notebook, _ = open_lab_player()
+    # The one blue point is drawn first, beneath 49 orange ones in the same place.
+    notebook.run_cell(
+        "pile = EmbeddingPlayer(np.zeros((1, 50, 2)), [0] + [1] * 49, steps=[0]); display(pile)"
+    )
+    pile = Player(notebook.page, 1)
+
+    def colored():
+        """Pixels of the middle that are rather blue, and rather orange."""
+        return pile.find("canvas").evaluate(
+            """(canvas) => {
+              const middle = [canvas.width / 2 - 8, canvas.height / 2 - 8, 16, 16];
+              const { data } = canvas.getContext("2d").getImageData(...middle);
+              const warmth = [...Array(256).keys()].map((i) => data[4 * i] - data[4 * i + 2]);
+              return [warmth.filter((w) => w < -60).length, warmth.filter((w) => w > 60).length];
+            }"""
+        )
+
+    blue, orange = colored()
+    assert orange > 5
+    notebook.run_cell("pile.hovered = 0")
+    pile.settle()
+    blue, orange = colored()
+    assert orange == 0 < 5 < blue
 
 
 def test_legend_hides_and_shows_a_class(open_lab_player):
@@ -307,7 +342,7 @@ def test_python_moves_every_view(lab):
     assert views[0].readout() == views[1].readout() == "step 30 → 100"
     assert views[0].status() == (
         "Paused at step 30 → 100, snapshot 5 of 8. "
-        "loss 0.4, fraction of positive triplets 0.2, R@1 0.97."
+        "loss 0.400, fraction of positive triplets 0.200, R@1 0.970."
     )
     notebook.run_cell("player.close()")
     assert notebook.page.locator(".tripletviz-embedding-player").count() == 0
@@ -350,6 +385,8 @@ def test_themes_and_widths(lab, screenshot, theme, width):
         "(e) => [e.scrollWidth - e.clientWidth, e.getBoundingClientRect().right - innerWidth]"
     )
     assert max(overflow) <= 0
+    wide, high = player.find(".plot").evaluate("(e) => [e.offsetWidth, e.offsetHeight]")
+    assert high == pytest.approx(min(wide, 480), abs=1)
     screenshot(notebook.page, f"embedding-player-{theme.split()[1].lower()}-{width}")
 
 
@@ -364,13 +401,14 @@ def check_alive(player):
     player.find(".play[aria-label=Pause]").wait_for()
     player.wait_for_rest()
     assert player.readout() == "step 1000"
+    assert player.status().startswith("At the end, step 1000, snapshot 8 of 8. loss 0.200,")
     assert player.picture() != before
     player.find(".back").click()
     player.find(".class").first.click()
     player.settle()
     assert player.status() == (
         "Paused at step 300, snapshot 7 of 8. "
-        "loss 0.25, fraction of positive triplets 0.05, R@1 0.985. Hidden: 0."
+        "loss 0.250, fraction of positive triplets 0.0500, R@1 0.985. Hidden: 0."
     )
 
 

@@ -42,9 +42,12 @@ function initialize({ model }) {
     previous = now;
     const position = Math.min(advance(seconds), last);
     model.set("position", position);
-    if (position >= last) model.set("playing", false);
+    const ended = position >= last;
+    if (ended) model.set("playing", false);
     else request = requestAnimationFrame(tick);
-    if (now - sent > SYNC_MILLISECONDS) {
+    // The end is sent from here: what is saved while `set` still calls its listeners lacks the
+    // value just set, which would go out with the next message, after Python has set another.
+    if (ended || now - sent > SYNC_MILLISECONDS) {
       sent = now;
       model.save_changes();
     }
