@@ -225,6 +225,9 @@ class EmbeddingRecorder(keras.callbacks.Callback):
         }
 
 
+_BAR = "{desc}: {percentage:3.0f}%{bar}{n_fmt}/{total_fmt}, {remaining} left{postfix}"
+
+
 class ProgressBar(keras.callbacks.Callback):
     """A bar with the time left, the loss and the fraction of positive triplets.
 
@@ -243,7 +246,7 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         if _shows_bars():
-            self.bar = tqdm(total=self.total_steps, desc=self.description, unit="step")
+            self.bar = tqdm(total=self.total_steps, desc=self.description, bar_format=_BAR)
 
     def on_train_batch_end(self, batch, logs=None):
         self.done += 1
