@@ -1,11 +1,15 @@
 # The workbook's targets. Each sets up .venv by itself when it is missing or out of date.
-PYTHON ?= python3
+# The first of these that is a Python this project runs on; or say make PYTHON=... yourself.
+SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+ifndef PYTHON
+PYTHON := $(firstword $(shell for python in python3 python3.13 python3.12 python3.11; do \
+  $$python -c '$(SUITABLE)' 2>/dev/null && echo $$python; done) python3)
+endif
 PROFILE ?= laptop
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
-# The kernels and tools of the environment, never those of another one that is switched on.
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Another Python, or another place of this folder, needs an environment of its own.
+READY := $(VENV)/.ready-$(firstword $(shell { $(PYTHON) --version; pwd; } 2>&1 | cksum))
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
@@ -15,7 +19,7 @@ help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 lab: $(READY) data/mnist.npz ## Open the workbook in JupyterLab (fetches MNIST the first time)
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/python -m jupyterlab $(shell [ "$$(id -u)" != 0 ] || echo --allow-root) notebooks
 
 workbook: $(READY) data/mnist.npz ## Execute every notebook on real MNIST into build/workbook (PROFILE=ci, laptop or full)
 	$(BIN)/python -m tripletviz.lessons.runner --profile $(PROFILE) --output build/workbook
@@ -44,12 +48,12 @@ clean: ## Remove the environment and everything built; data stays
 	rm -rf $(VENV) build .pytest_cache .ruff_cache .hypothesis
 
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
-	  { echo "tripletviz needs Python 3.11, 3.12 or 3.13; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c '$(SUITABLE)' || \
+	  { echo "tripletviz needs Python 3.11, 3.12 or 3.13; say make PYTHON=/path/to/python"; exit 1; }
 	@echo "Setting up $(VENV): about 3 GB, a few minutes."
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 data/mnist.npz: | $(READY)

@@ -11,7 +11,7 @@ from tripletviz.callbacks import (
     snapshot_steps,
 )
 from tripletviz.evaluation import recall_at_k
-from tripletviz.losses import BatchAllTripletLoss, FractionOfPositiveTriplets
+from tripletviz.losses import LOSS_CLASSES, BatchAllTripletLoss, FractionOfPositiveTriplets
 from tripletviz.triplets import count_triplets
 
 STEPS = 12
@@ -31,6 +31,7 @@ def network():
             keras.Input((6, 6)),
             keras.layers.Flatten(),
             keras.layers.Rescaling(1 / 255),
+            keras.layers.BatchNormalization(momentum=0.5),  # differs in training and in use
             keras.layers.Dense(3, kernel_initializer=keras.initializers.GlorotUniform(seed=1)),
         ]
     )
@@ -86,9 +87,9 @@ def test_step_curves_are_those_of_each_batch_not_running_means(data):
     model.optimizer.learning_rate = 0.0  # so that each batch has the same loss in every epoch
     fit(model, data, recorder)
     losses = recorder.recording().step_curves["loss"]
-    alone = [
-        model.evaluate(data[0][i : i + 32], data[1][i : i + 32], verbose=0)[0] for i in (0, 32, 64)
-    ]
+    batches = [(data[0][i : i + 32], data[1][i : i + 32]) for i in (0, 32, 64)]
+    loss = BatchAllTripletLoss(0.5)
+    alone = [float(loss(labels, model(images, training=True))) for images, labels in batches]
     assert len(set(np.round(alone, 4))) == 3
     np.testing.assert_allclose(losses, alone * 4, rtol=1e-5)
 
@@ -99,6 +100,54 @@ def test_recording_changes_nothing_about_the_training(data):
     fit(recorded, data, recorder_of(data))
     for one, other in zip(plain.get_weights(), recorded.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "margin", "squared", "ring"),
+    [
+        ("batch_hard", 0.5, False, 0.5),
+        ("batch_semi_hard", 0.5, True, 0.5),
+        ("batch_hard", "soft", False, 0.0),
+    ],
+)
+def test_every_strategy_is_measured_by_its_own_loss(data, strategy, margin, squared, ring):
+    model = network()
+    recorder = recorder_of(data, strategy=strategy, margin=margin, squared=squared)
+    fit(model, data, recorder)
+    recording = recorder.recording()
+    loss = LOSS_CLASSES[strategy](margin, squared)(recording.labels, recording.embeddings[-1])
+    assert recording.curves["loss"][-1] == pytest.approx(float(loss), rel=1e-6)
+    counts = count_triplets(recording.labels, recording.embeddings[-1], ring, squared)
+    assert recording.curves["semi-hard"][-1] == counts.semi_hard / counts.valid
+    assert recording.curves["hard"][-1] == counts.hard / counts.valid
+
+
+def test_a_second_fit_is_a_recording_of_its_own(data, capsys):
+    model, recorder = network(), recorder_of(data, snapshots=4)
+    bar = ProgressBar(STEPS, recorder=recorder)
+    with Interruptible(recorder, bar):
+        fit(model, data, recorder, bar, InterruptAt(7))
+    fit(model, data, recorder, bar)
+    assert recorder.recording().steps.tolist() == [0, 1, 3, 12]
+    assert len(recorder.recording().step_curves["loss"]) == STEPS
+    assert "step 12 of 12" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_training_that_diverges_stops_and_says_so(data, capsys):
+    model, recorder = network(), recorder_of(data, snapshots=13)
+    model.optimizer.learning_rate = 1e38
+    fit(model, data, recorder)
+    recording = recorder.recording()
+    assert recorder.diverged
+    assert recording.steps[-1] < STEPS
+    assert np.isnan(recording.curves["R@1"][-1])
+    assert np.isfinite(recording.curves["R@1"][0])
+    assert f"diverged: at step {recording.steps[-1]} " in capsys.readouterr().out
+
+
+def test_an_interrupt_before_anything_is_kept_is_an_interrupt(data):
+    with pytest.raises(KeyboardInterrupt), Interruptible(recorder_of(data)):
+        raise KeyboardInterrupt
 
 
 class InterruptAt(keras.callbacks.Callback):
@@ -185,8 +234,13 @@ def test_probe_indices_are_the_first_of_each_class_in_order():
 
 
 def test_bad_input_is_named(data):
-    with pytest.raises(ValueError, match="same length"):
-        EmbeddingRecorder(data[0], data[1][:3], total_steps=1, strategy="batch_all", margin=0.5)
+    for labels, problem in ((data[1][:3], "96"), (np.eye(4)[data[1]], "one-hot")):
+        with pytest.raises(ValueError, match=problem):
+            EmbeddingRecorder(data[0], labels, total_steps=1, strategy="batch_all", margin=0.5)
+    with pytest.raises(ValueError, match=r"must hold a triplet.*got classes of \[40\] images"):
+        EmbeddingRecorder(
+            data[0][:40], np.zeros(40, int), total_steps=1, strategy="batch_all", margin=0.5
+        )
     with pytest.raises(ValueError, match="strategy must be one of"):
         recorder_of(data, strategy="everything")
     with pytest.raises(ValueError, match="at least 1"):

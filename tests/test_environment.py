@@ -62,9 +62,17 @@ def test_conda_installs_the_very_same_lock(project):
 def test_make_and_ci_install_the_very_same_lock():
     makefile = (ROOT / "Makefile").read_text()
     assert "pip install --quiet --requirement requirements.lock" in makefile
-    assert "pip install --quiet --no-deps --editable ." in makefile
+    assert "pip install --quiet --no-deps --no-build-isolation --editable ." in makefile
     assert "make test" in (ROOT / ".ci" / "run").read_text()
     assert "bash .ci/run" in (ROOT / ".github/workflows/ci.yml").read_text()
+
+
+def test_the_readme_is_finished_and_its_links_lead_somewhere():
+    readme = (ROOT / "README.md").read_text()
+    assert "BENCHMARKS" not in readme
+    assert "| batch all against the cube" in readme
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", readme):
+        assert (ROOT / target).exists(), target
 
 
 @pytest.mark.parametrize("room", ["", ".widgets", ".figures", ".lessons", ".palette"])

@@ -96,6 +96,85 @@ def test_every_kind_of_training_runs(sample, changes):
     assert np.isfinite(losses).all()
 
 
+def test_the_network_is_the_one_that_the_parameters_describe():
+    changes = {"embedding_size": 7, "channels": 3, "batch_norm": False, "normalize": True}
+    network = experiments.build_network(parse_params(SMALL | changes))
+    assert network.output_shape == (None, 7)
+    kinds = [type(layer).__name__ for layer in network.layers]
+    assert "UnitNormalization" in kinds
+    assert not [kind for kind in kinds if "BatchNormalization" in kind]
+    filters = [layer.filters for layer in network.layers if hasattr(layer, "filters")]
+    assert filters == [3, 6]
+    plain = experiments.build_network(parse_params(SMALL))
+    kinds = [type(layer).__name__ for layer in plain.layers]
+    assert "UnitNormalization" not in kinds
+    assert [kind for kind in kinds if "BatchNormalization" in kind]
+
+
+def test_the_training_is_the_one_that_the_parameters_describe(sample):
+    changes = {
+        "strategy": "batch_hard",
+        "squared": True,
+        "margin": 0.25,
+        "learning_rate": 3e-4,
+        "epochs": 2,
+        "batch_size": 500,
+    }
+    network = experiments.build_network(parse_params(SMALL | changes))
+    recording, _ = experiments.fit(
+        network, parse_params(SMALL | changes), *sample[0], probe=sample[1], progress=False
+    )
+    assert type(network.loss).__name__ == "BatchHardTripletLoss"
+    assert (network.loss.margin, network.loss.metric) == (0.25, "squared_euclidean")
+    assert float(network.optimizer.learning_rate.numpy()) == pytest.approx(3e-4)
+    assert recording.steps[-1] == 2 * (1500 // 500)
+    # Two epochs are two different orders of the same images.
+    batches, steps = experiments.make_batches(parse_params(SMALL | changes), *sample[0])
+    labels = [labels.numpy() for _, labels in batches]
+    assert (len(labels), steps) == (6, 3)
+    assert (np.concatenate(labels[:3]) != np.concatenate(labels[3:])).any()
+
+
+def test_data_set_and_profile_are_those_of_the_parameters(sample, model_dir, monkeypatch):
+    asked = []
+    monkeypatch.setitem(
+        experiments.LOADERS, "fashion_mnist", lambda profile: asked.append(profile) or sample
+    )
+    changes = {"dataset": "fashion_mnist", "profile": "laptop"}
+    (model_dir / "params.json").write_text(json.dumps(SMALL | changes))
+    experiment = experiments.train(model_dir, progress=False, say=lambda line: None)
+    experiments.evaluate(model_dir, say=lambda line: None)
+    assert asked == ["laptop", "laptop"]
+    # What is recorded are test images.
+    test_images = {image.tobytes() for image in sample[1][0]}
+    assert all(image.tobytes() in test_images for image in experiment.recording.images)
+
+
+def test_a_training_is_kept_before_it_is_evaluated(sample, model_dir, monkeypatch):
+    evaluate, calls = experiments.evaluate_network, []
+
+    def impatient(network, data):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return evaluate(network, data)
+
+    monkeypatch.setattr(experiments, "evaluate_network", impatient)
+    with pytest.raises(KeyboardInterrupt):
+        experiments.train(model_dir, progress=False, say=lambda line: None)
+    monkeypatch.setattr(experiments, "evaluate_network", evaluate)
+    assert json.loads((model_dir / "metrics.json").read_text())["steps"] == 1500 // 64
+    assert experiments.evaluate(model_dir, say=lambda line: None)["queries"] == 500
+
+
+def test_a_training_that_diverges_leaves_its_files(sample, model_dir):
+    (model_dir / "params.json").write_text(json.dumps(SMALL | {"learning_rate": 1e38}))
+    experiment = experiments.train(model_dir, progress=False, say=lambda line: None)
+    assert "trained" not in experiment.metrics
+    assert (model_dir / "recording.npz").exists()
+    assert json.loads((model_dir / "metrics.json").read_text())["untrained"]
+
+
 def test_a_model_dir_without_a_model(sample, model_dir):
     with pytest.raises(ExperimentError, match=r"no model\.keras yet; train it first"):
         experiments.evaluate(model_dir)
@@ -125,6 +204,15 @@ def test_the_command_line_says_what_is_wrong_in_one_line(tmp_path, capsys):
             assert said.startswith("tripletviz: ")
             assert said.count("\n") == 1
             assert reason in said
+
+
+def test_an_error_without_a_number_is_told_too(monkeypatch, capsys):
+    def fail(profile="full"):
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr("tripletviz.__main__.load_mnist", fail)
+    assert main(["fetch"]) == 2
+    assert capsys.readouterr().err == "tripletviz: the disk is gone\n"
 
 
 def test_help_explains_every_key():

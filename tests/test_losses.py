@@ -142,6 +142,28 @@ def test_batches_of_unknown_size(name, rng):
         )
     with pytest.raises(tf.errors.InvalidArgumentError):
         graph(np.zeros(1, np.int64), np.zeros((3, 2), np.float32))
+    under_xla = tf.function(graph.python_function, input_signature=signature, jit_compile=True)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        under_xla(np.zeros(1, np.int64), np.zeros((3, 2), np.float32))
+
+
+@every_loss
+def test_shapes_that_are_not_known_at_all(name, rng):
+    labels = rng.integers(0, 3, size=(12, 1))
+    embeddings = rng.normal(size=(12, 4)).astype(np.float32)
+    signature = [tf.TensorSpec(None, tf.int64), tf.TensorSpec(None, tf.float32)]
+    graph = tf.function(
+        lambda labels, embeddings: CLASSES[name](0.5)(labels, embeddings),
+        input_signature=signature,
+    )
+    expected = float(FUNCTIONS[name](labels, embeddings, 0.5))
+    assert float(graph(labels, embeddings)) == pytest.approx(expected, rel=1e-6)
+
+
+@every_loss
+def test_an_empty_batch_has_nothing_to_learn(name):
+    nothing = np.zeros((0, 3), np.float32)
+    assert float(FUNCTIONS[name]([], nothing, 0.5)) == 0
 
 
 @every_loss
@@ -203,11 +225,17 @@ def test_a_column_of_labels_is_not_broadcast(rng):
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_non_finite_embeddings_give_a_non_finite_loss(name, bad, rng):
     embeddings = rng.normal(size=(8, 3)).astype(np.float32)
-    embeddings[0, 0] = bad
+    embeddings[5, 0] = bad
     # Even when the bad member has no triplet of its own.
-    labels = np.array([9, 0, 0, 0, 1, 1, 1, 1])
+    labels = np.array([0, 0, 0, 0, 1, 9, 1, 1])
     assert not np.isfinite(FUNCTIONS[name](labels, embeddings, 0.5))
     assert not np.isfinite(CLASSES[name](0.5)(labels, embeddings))
+    assert not np.isfinite(batch_all_triplet_loss(labels, embeddings, 0.5)[1])
+    fraction = FractionOfPositiveTriplets(0.5)
+    fraction.update_state(labels, embeddings)
+    assert not np.isfinite(fraction.result())
+    fraction.reset_state()
+    assert float(fraction.result()) == 0
 
 
 @every_loss
@@ -344,17 +372,20 @@ def test_config_survives_a_round_trip():
 
 
 def test_the_metric_accumulates_counts_over_batches(rng):
-    metric = FractionOfPositiveTriplets(0.5)
+    metric = FractionOfPositiveTriplets(0.5, metric="cosine")
     active = valid = 0
     for size in (5, 9, 12):
         labels = rng.integers(0, 2, size=size)
         embeddings = rng.normal(size=(size, 2)).astype(np.float32)
         metric.update_state(labels, embeddings)
-        number, _, semi_hard, hard = oracles.counts(labels, embeddings, 0.5, "euclidean")
+        number, _, semi_hard, hard = oracles.counts(labels, embeddings, 0.5, "cosine")
         valid, active = valid + number, active + semi_hard + hard
     assert float(metric.result()) == pytest.approx(active / valid, rel=1e-6)
     metric.reset_state()
     assert float(metric.result()) == 0
+    metric.active.assign(2**40)
+    metric.valid.assign(2**41)
+    assert float(metric.result()) == 0.5
 
 
 @every_loss

@@ -5,7 +5,7 @@ import strategies
 from hypothesis import assume, given
 
 from tripletviz import triplets
-from tripletviz._tensorflow import tf
+from tripletviz.losses import batch_all_triplet_loss
 from tripletviz.triplets import count_triplets, mine_triplets
 
 
@@ -83,7 +83,6 @@ def test_blocks_of_anchors_change_nothing(rng, monkeypatch):
     pairs = mine_triplets(labels, embeddings, 1.0, "batch_semi_hard")
     active = mine_triplets(labels, embeddings, 1.0, "batch_all")
     monkeypatch.setattr(triplets, "ANCHORS_PER_BLOCK", 5)
-    monkeypatch.setattr(triplets, "_count", tf.function(triplets._count.python_function))
     assert count_triplets(labels, embeddings, 1.0) == whole
     np.testing.assert_array_equal(mine_triplets(labels, embeddings, 1.0, "batch_semi_hard"), pairs)
     np.testing.assert_array_equal(mine_triplets(labels, embeddings, 1.0, "batch_all"), active)
@@ -96,6 +95,49 @@ def test_counts_of_a_large_batch_are_exact_in_int64():
     counts = count_triplets(labels, embeddings, 0.5)
     assert counts == (6_745_500_000, 6_745_500_000, 0, 0)
     assert all(type(count) is int for count in counts)
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 16, 64])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1000.0])
+def test_reflected_points_tie_exactly(dimension, scale):
+    """p = a + u and n = a - u are equally far from a; fast arithmetic may say otherwise."""
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        anchor, away = rng.integers(-(2**22), 2**22, size=(2, dimension)) / 2**22
+        other = scale * rng.normal(size=dimension)
+        points = np.stack([other, anchor, anchor + away, anchor - away])
+        embeddings = points.astype(np.float32)
+        np.testing.assert_array_equal(embeddings[1:], points[1:])
+        expected = oracles.counts([5, 0, 0, 1], embeddings, 0.0, "euclidean")
+        assert expected[3] >= 1
+        assert count_triplets([5, 0, 0, 1], embeddings, 0.0) == expected
+
+
+@pytest.mark.parametrize("margin", [0.1, 0.2, 0.3])
+def test_the_margin_is_not_rounded(margin):
+    # d(a, p) + margin = d(a, n) in float64, but not with the margin in float32.
+    embeddings = np.array([[0.0], [1.0], [1.0 + margin], [-5.0], [-5.0]])
+    labels = [0, 0, 1, 2, 2]
+    expected = oracles.counts(labels, embeddings, margin, "euclidean")
+    assert count_triplets(labels, embeddings, margin) == expected
+    mined = mine_triplets(labels, embeddings, margin, "batch_all")
+    assert len(mined) == expected[2] + expected[3]
+    _, fraction = batch_all_triplet_loss(labels, embeddings, margin)
+    assert float(fraction) == pytest.approx(len(mined) / expected[0], rel=1e-12)
+
+
+def test_semi_hard_skips_a_negative_as_far_as_the_positive():
+    embeddings = [[0.0], [1.0], [-1.0], [2.0]]
+    mined = mine_triplets([0, 0, 1, 1], embeddings, 0.5, "batch_semi_hard")
+    assert [0, 1, 3] in mined.tolist()
+    assert [0, 1, 2] not in mined.tolist()
+
+
+def test_empty_batches():
+    nothing = np.zeros((0, 3), np.float32)
+    assert count_triplets([], nothing, 0.5) == (0, 0, 0, 0)
+    for strategy in triplets.STRATEGIES:
+        assert mine_triplets([], nothing, 0.5, strategy).shape == (0, 3)
 
 
 def test_a_tie_is_hard_not_semi_hard():
@@ -124,6 +166,8 @@ def test_bad_input_is_named():
         count_triplets([0, 0, 1], three, "soft")
     with pytest.raises(ValueError, match="1 of 3 are not"):
         count_triplets([0, 0, 1], [[0.0], [np.nan], [1.0]], 0.5)
+    with pytest.raises(ValueError, match="overflow float64"):
+        count_triplets([0, 0, 1], np.array([[0.0], [1e200], [2e200]]), 0.5, squared=True)
     with pytest.raises(ValueError, match='"batch_all", "batch_hard", "batch_semi_hard"; got'):
         mine_triplets([0, 0, 1], three, 0.5, "hardest")
     with pytest.raises(ValueError, match="limit must be a positive integer"):

@@ -15,7 +15,7 @@ def main(arguments=None):
     except (ExperimentError, DatasetUnavailableError) as error:
         return _refuse(error)
     except OSError as error:
-        return _refuse(f"{error.strerror}: {error.filename}")
+        return _refuse(f"{error.strerror}: {error.filename}" if error.strerror else error)
     return 0
 
 

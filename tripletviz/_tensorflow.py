@@ -39,7 +39,7 @@ def _stderr_held_back():
 if "tensorflow" not in sys.modules:
     # Later notices (a missing GPU, and the like) do obey this; a value that is set already wins.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever else this computer uses Keras with
     with _stderr_held_back():
         import keras
         import tensorflow as tf
@@ -49,6 +49,9 @@ if "tensorflow" not in sys.modules:
 else:
     import keras
     import tensorflow as tf
+
+# TensorFlow warns of retracing when several networks are looked at in one notebook, as here.
+tf.get_logger().setLevel("ERROR")
 
 for _gpu in tf.config.list_physical_devices("GPU"):
     # Without this TensorFlow takes all of the GPU's memory, also from the next notebook. It is

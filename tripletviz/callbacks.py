@@ -8,6 +8,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from ._tensorflow import keras, tf
+from ._validation import class_labels
 from .evaluation import recall_at_k
 from .losses import LOSS_CLASSES
 from .triplets import check_strategy, count_triplets
@@ -149,21 +150,27 @@ class EmbeddingRecorder(keras.callbacks.Callback):
     ):
         super().__init__()
         check_strategy(strategy)
-        if len(images) != len(labels):
-            raise ValueError(
-                f"images and labels must have the same length; got {np.shape(images)} and "
-                f"{np.shape(labels)}"
-            )
         self.images = np.asarray(images)
-        self.labels = np.asarray(labels).reshape(-1).astype(np.int64)
+        self.labels = class_labels(labels, len(self.images), of="probe images").astype(np.int64)
+        members = np.unique(self.labels, return_counts=True)[1]
+        if len(members) < 2 or members.max() < 2:
+            raise ValueError(
+                "the probe set must hold a triplet: two classes, one of them with two images; got "
+                f"classes of {members.tolist()} images"
+            )
         self.wanted = set(snapshot_steps(total_steps, snapshots))
         self.margin, self.squared = margin, squared
         self.loss = LOSS_CLASSES[strategy](margin, squared)
         self.step = 0
+        self._forget()
+
+    def _forget(self):
         # Each look is appended as a whole, so that an interrupt cannot leave half of one.
         self.looks, self.step_curves = [], {}
+        self.step, self.diverged = 0, False
 
     def on_train_begin(self, logs=None):
+        self._forget()
         self._embed = tf.function(lambda images: self.model(images, training=False))
         self._look()
 
@@ -211,8 +218,13 @@ class EmbeddingRecorder(keras.callbacks.Callback):
     def _look(self):
         embeddings = self._embed(tf.convert_to_tensor(self.images)).numpy()
         self.looks.append((self.step, embeddings, self._measure(embeddings)))
+        if not np.isfinite(embeddings).all() and not self.diverged:
+            self.diverged = self.model.stop_training = True
+            print(f"Training diverged: at step {self.step} embeddings are no longer finite.")
 
     def _measure(self, embeddings):
+        if not np.isfinite(embeddings).all():
+            return dict.fromkeys(self.looks[0][2] if self.looks else ["loss"], np.nan)
         ring = 0.0 if self.margin == "soft" else self.margin
         counts = count_triplets(self.labels, embeddings, ring, self.squared)
         return {
@@ -245,6 +257,7 @@ class ProgressBar(keras.callbacks.Callback):
         self.bar, self.done, self.latest = None, 0, {}
 
     def on_train_begin(self, logs=None):
+        self.done, self.latest = 0, {}
         if _shows_bars():
             self.bar = tqdm(total=self.total_steps, desc=self.description, bar_format=_BAR)
 
@@ -309,7 +322,9 @@ class Interruptible:
 
     def __exit__(self, kind, error, traceback):
         self.finished = kind is None
-        if kind is not None and issubclass(kind, KeyboardInterrupt):
+        # Before the first look there is nothing yet that could be kept.
+        begun = all(getattr(callback, "looks", True) for callback in self.callbacks)
+        if kind is not None and issubclass(kind, KeyboardInterrupt) and begun:
             for callback in self.callbacks:
                 callback.on_train_end()
             print("Training was interrupted. The network keeps what it has learnt so far.")

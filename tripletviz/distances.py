@@ -13,8 +13,8 @@ from ._tensorflow import tf
 METRICS = ("euclidean", "squared_euclidean", "cosine")
 
 # Below this share of the largest |a|^2 + |b|^2 a squared distance counts as nearly coincident. The
-# identity's rounding error in float64 is about 1e-16 of that sum, so above it eight digits remain.
-_NEARLY_COINCIDENT = 1e-8
+# identity's rounding error in float64 is a few 1e-16 of that sum, so above it eleven digits remain.
+_NEARLY_COINCIDENT = 1e-4
 
 
 def pairwise_distances(embeddings, metric="euclidean", *, dtype=None):
@@ -52,12 +52,41 @@ def pairwise_distances(embeddings, metric="euclidean", *, dtype=None):
     embeddings = as_embeddings(embeddings)
     points = tf.cast(embeddings, tf.float64)
     if metric == "cosine":
-        distances = _cosine(points)
+        unit, nonzero = _on_unit_sphere(points)
+        other = 1.0 - tf.eye(tf.shape(points)[0], dtype=points.dtype)
+        # Half the squared distance of unit vectors is 1 - cos, free of cancellation.
+        distances = 0.5 * _squared_euclidean(unit)
+        distances = tf.where(nonzero & tf.transpose(nonzero), distances, other)
     else:
         distances = _squared_euclidean(points)
         if metric == "euclidean":
             distances = _root(distances)
     return tf.cast(distances, dtype or result_dtype(embeddings))
+
+
+def distances_by_differences(queries, gallery, metric):
+    """Distances in float64 of each query to each member of a gallery, from differences throughout.
+
+    Slower than `pairwise_distances`, and without a gradient. Where two pairs differ by the same
+    coordinates their distances are equal to the last bit, so that ties stay ties; fast arithmetic
+    gives eleven digits, and can break them.
+
+    Args:
+        queries: float tensor of shape `(Q, D)`.
+        gallery: float tensor of shape `(N, D)`.
+        metric: as in `pairwise_distances`.
+
+    Returns:
+        float64 tensor of shape `(Q, N)`.
+    """
+    queries = tf.stop_gradient(tf.cast(queries, tf.float64))
+    gallery = tf.stop_gradient(tf.cast(gallery, tf.float64))
+    if metric == "cosine":
+        (queries, one), (gallery, other) = _on_unit_sphere(queries), _on_unit_sphere(gallery)
+        halves = 0.5 * _by_differences(queries, gallery)
+        return tf.where(one & tf.transpose(other), halves, 1.0)
+    squared = _by_differences(queries, gallery)
+    return tf.sqrt(squared) if metric == "euclidean" else squared
 
 
 def check_metric(metric):
@@ -74,9 +103,9 @@ def as_embeddings(embeddings):
         embeddings = tf.cast(embeddings, tf.float32)
     if not embeddings.dtype.is_floating:
         raise ValueError(f"embeddings must be floating point; got dtype {embeddings.dtype.name}")
-    if embeddings.shape.rank is not None and embeddings.shape.rank != 2:
-        raise ValueError(f"embeddings must have shape (B, D); got {tuple(embeddings.shape)}")
-    return embeddings
+    if embeddings.shape.rank not in (2, None):
+        raise ValueError(f"embeddings must have shape (B, D); got {embeddings.shape}")
+    return tf.ensure_shape(embeddings, [None, None])
 
 
 def result_dtype(embeddings):
@@ -95,23 +124,21 @@ def _root(squared):
     return root, gradient
 
 
-def _cosine(points):
-    """Cosine distance as half the squared distance of unit vectors, free of cancellation."""
+def _on_unit_sphere(points):
+    """Points `(B, D)` scaled to unit length, and which `(B, 1)` can be: not the zero vectors."""
     # Dividing by the largest entry first keeps the squares of huge and tiny entries in range.
     largest = tf.reduce_max(tf.abs(points), axis=1, keepdims=True)
     nonzero = tf.not_equal(largest, 0.0)
     scaled = points / tf.stop_gradient(tf.where(nonzero, largest, 1.0))
     squared_length = tf.reduce_sum(scaled**2, axis=1, keepdims=True)
-    distances = 0.5 * _squared_euclidean(scaled / tf.sqrt(tf.where(nonzero, squared_length, 1.0)))
-    both_nonzero = nonzero & tf.transpose(nonzero)
-    return tf.where(both_nonzero, distances, 1.0 - tf.eye(tf.shape(points)[0], dtype=points.dtype))
+    return scaled / tf.sqrt(tf.where(nonzero, squared_length, 1.0)), nonzero
 
 
 @tf.custom_gradient
 def _squared_euclidean(points):
     """Squared Euclidean distances of float64 points `(B, D)`, by the cheapest accurate way."""
     by_identity, coincident = _by_identity(points)
-    squared = tf.cond(coincident, lambda: _by_differences(points), lambda: by_identity)
+    squared = tf.cond(coincident, lambda: _by_differences(points, points), lambda: by_identity)
 
     def gradient(upstream):
         # d|a - b|^2 / da = 2 (a - b), and every pair stands in the matrix twice.
@@ -127,7 +154,7 @@ def _squared_euclidean(points):
 def _shifted(points):
     # Distances do not change when all points move together. Around one of the points the identity
     # keeps its accuracy for a collapsed batch, and a difference of two float32 numbers is exact in
-    # float64 (so exact ties stay ties), which a difference from the mean would not be.
+    # float64, which a difference from the mean would not be.
     return points - points[:1]
 
 
@@ -143,12 +170,15 @@ def _by_identity(points):
     return tf.linalg.set_diag(squared, nothing), coincident
 
 
-def _by_differences(points):
-    def add_dimension(squared, column):
-        return squared + tf.square(column[:, None] - column[None, :])
+def _by_differences(points, others):
+    def add_dimension(squared, columns):
+        column, other = columns
+        return squared + tf.square(column[:, None] - other[None, :])
 
-    count = tf.shape(points)[0]
-    return tf.foldl(add_dimension, tf.transpose(points), tf.zeros((count, count), points.dtype))
+    nothing = tf.zeros((tf.shape(points)[0], tf.shape(others)[0]), points.dtype)
+    columns = tf.transpose(points), tf.transpose(others)
+    # One after the other: in parallel each would hold a matrix of its own.
+    return tf.foldl(add_dimension, columns, nothing, parallel_iterations=1)
 
 
 def _pull_by_identity(points, upstream):
@@ -164,4 +194,5 @@ def _pull_by_differences(points, upstream):
     def along_dimension(column):
         return tf.reduce_sum(weights * (column[:, None] - column[None, :]), axis=1)
 
-    return tf.transpose(tf.map_fn(along_dimension, tf.transpose(points)))
+    by_dimension = tf.map_fn(along_dimension, tf.transpose(points), parallel_iterations=1)
+    return tf.transpose(by_dimension)

@@ -30,7 +30,8 @@ class Experiment:
         params: the `Params` it was trained with.
         network: the `keras.Model` from images to embeddings.
         recording: the `Recording` of its probe set.
-        metrics: what `evaluate_network` found, with `"untrained"` beside it.
+        metrics: what `evaluate_network` found, `"untrained"` and `"trained"` (which is missing if
+            the training diverged).
         finished: whether training ran to its end, or was interrupted.
     """
 
@@ -225,16 +226,18 @@ def train(model_dir, *, progress=True, say=print):
     seconds = time.perf_counter() - start
     done = "Trained" if finished else "Interrupted; what was learnt is kept"
     say(f"{done}: {recording.steps[-1]:,} steps in {seconds:.0f} s")
-    trained = evaluate_network(network, data)
-    say(_summary("Trained", trained))
     metrics = {
         "untrained": untrained,
-        "trained": trained,
         "steps": int(recording.steps[-1]),
         "finished": finished,
         "seconds": round(seconds, 1),
     }
+    # Written before the evaluation, so that nobody loses a training by being impatient with that.
     _write(model_dir, network, recording, metrics)
+    if np.isfinite(recording.embeddings[-1]).all():
+        metrics["trained"] = evaluate_network(network, data)
+        say(_summary("Trained", metrics["trained"]))
+        _write_metrics(model_dir, metrics)
     return Experiment(params, network, recording, metrics, finished)
 
 
@@ -279,6 +282,10 @@ def _write(model_dir, network, recording, metrics):
     network.save(partial)
     partial.replace(model_dir / "model.keras")
     recording.save(model_dir / "recording.npz")
+    _write_metrics(model_dir, metrics)
+
+
+def _write_metrics(model_dir, metrics):
     partial = model_dir / ".metrics.json.part"
     partial.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     partial.replace(model_dir / "metrics.json")

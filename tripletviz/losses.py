@@ -252,7 +252,8 @@ def _first_members(labels, embeddings):
     """int32 tensor `(B,)`: for each label the position of its first occurrence in the batch."""
     labels = flat_labels(labels, as_embeddings(embeddings))
     same = tf.equal(labels[:, None], labels[None, :])
-    return tf.argmax(tf.cast(same, tf.int8), axis=1, output_type=tf.int32)
+    count = tf.shape(labels)[0]
+    return tf.reduce_min(tf.where(same, tf.range(count), count), axis=1)
 
 
 @keras.saving.register_keras_serializable(package="tripletviz")
@@ -335,6 +336,7 @@ class FractionOfPositiveTriplets(keras.metrics.Metric):
         self.metric = resolve_metric(metric, squared)
         self.active = self.add_variable((), initializer="zeros", dtype="int64", name="active")
         self.valid = self.add_variable((), initializer="zeros", dtype="int64", name="valid")
+        self.bad = self.add_variable((), initializer="zeros", dtype="int64", name="bad")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Add a batch: labels `(B,)`, embeddings `(B, D)`; a sample weight has no meaning here."""
@@ -342,9 +344,12 @@ class FractionOfPositiveTriplets(keras.metrics.Metric):
         active = positive_sums(signed_counts(batch, self.margin))
         self.active.assign_add(tf.reduce_sum(active))
         self.valid.assign_add(tf.reduce_sum(valid_counts(batch)))
+        self.bad.assign_add(_count(~tf.math.is_finite(batch.embeddings)))
 
     def result(self):
-        return tf.cast(_ratio(self.active.value, self.valid.value), self.dtype)
+        """The fraction so far; NaN if an embedding was not finite."""
+        fraction = _ratio(self.active.value, self.valid.value)
+        return tf.cast(tf.where(self.bad.value > 0, np.float64(np.nan), fraction), self.dtype)
 
     def get_config(self):
         return {

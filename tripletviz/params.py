@@ -18,7 +18,9 @@ class ExperimentError(Exception):
 class Params(pydantic.BaseModel):
     """The parameters of an experiment; every one must be given in `params.json`."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = pydantic.ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False
+    )
 
     dataset: Literal["mnist", "fashion_mnist"] = Field(description="data set to learn")
     profile: Literal["ci", "laptop", "full"] = Field(
@@ -33,11 +35,11 @@ class Params(pydantic.BaseModel):
     squared: bool = Field(description="squared Euclidean distances instead of Euclidean ones")
     learning_rate: pydantic.PositiveFloat = Field(description="learning rate of Adam")
     batch_size: int = Field(ge=2, description="images in a batch")
-    classes_per_batch: pydantic.PositiveInt | None = Field(
-        description="P of P x K batches, or null for random batches"
+    classes_per_batch: int | None = Field(
+        ge=2, description="P of P x K batches, at least 2, or null for random batches"
     )
-    images_per_class: pydantic.PositiveInt | None = Field(
-        description="K of P x K batches, or null for random batches"
+    images_per_class: int | None = Field(
+        ge=2, description="K of P x K batches, at least 2, or null for random batches"
     )
     epochs: pydantic.PositiveInt = Field(description="passes over the training images")
     embedding_size: pydantic.PositiveInt = Field(description="dimension of the embedding")
@@ -111,7 +113,7 @@ def load_params(model_dir):
     if not model_dir.is_dir():
         raise ExperimentError(f"{model_dir} is a file; a model dir is a folder with a params.json")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ExperimentError(f"{model_dir} has no params.json") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:

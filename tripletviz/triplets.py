@@ -8,8 +8,9 @@ class) the triplet (a, p, n) is
 - **easy** otherwise,
 
 and **active** if its loss d(a, p) - d(a, n) + margin is strictly positive. Ties count as written,
-in float64. (Cosine distances divide by lengths: two angles that are equal in real numbers may come
-out unequal in the last digit, and such a tie can fall either way.)
+in float64: where two distances are too close to be told apart by fast arithmetic, they are computed
+anew from differences. (Cosine distances divide by lengths: two angles that are equal in real
+numbers may come out unequal in the last digit, and such a tie can fall either way.)
 
 A batch of B embeddings has on the order of B^3 triplets. Nothing here lists them to count them:
 each anchor's distances are sorted once, and a triplet count is a rank.
@@ -25,7 +26,16 @@ from typing import NamedTuple
 import numpy as np
 
 from ._tensorflow import tf
-from .distances import as_embeddings, check_metric, pairwise_distances
+from .distances import (
+    as_embeddings,
+    check_metric,
+    distances_by_differences,
+    pairwise_distances,
+)
+
+# A positive and a negative whose distances differ by fewer last places of float64 than this (a
+# share of 1.5e-11) are compared by distances from differences.
+_NEARLY_TIED = 2**16
 
 # Anchors whose distances are sorted together: enough to keep two cores busy, few enough that what
 # the sort needs stays small beside the distances.
@@ -50,6 +60,7 @@ class Batch(NamedTuple):
     """
 
     embeddings: tf.Tensor
+    metric: str
     distances: tf.Tensor
     positive: tf.Tensor
     negative: tf.Tensor
@@ -84,7 +95,7 @@ def count_triplets(labels, embeddings, margin, squared=False, *, metric=None):
     if margin == "soft":
         raise ValueError("the soft margin has no semi-hard ring to count; give a number")
     batch = prepare(labels, embeddings, resolve_metric(metric, squared))
-    _refuse_non_finite(batch.embeddings)
+    _refuse_non_finite(batch)
     valid, semi_hard, hard = (
         int(count) for count in _count(batch, tf.constant(margin, tf.float64))
     )
@@ -136,7 +147,9 @@ def mine_triplets(
             f"got limit={limit!r}, strategy={strategy!r}"
         )
     batch = prepare(labels, embeddings, resolve_metric(metric, squared))
-    _refuse_non_finite(batch.embeddings)
+    _refuse_non_finite(batch)
+    if batch.distances.shape[0] == 0:
+        return np.zeros((0, 3), np.int64)
     if strategy == "batch_all":
         return _mine_active(batch, margin, limit, seed)
     if strategy == "batch_hard":
@@ -189,6 +202,7 @@ def prepare(labels, embeddings, metric):
     itself = tf.eye(tf.shape(labels)[0], dtype=tf.bool)
     return Batch(
         embeddings=embeddings,
+        metric=metric,
         distances=pairwise_distances(embeddings, metric, dtype=tf.float64),
         positive=same & tf.logical_not(itself),
         negative=tf.logical_not(same),
@@ -213,33 +227,49 @@ def signed_counts(batch, margin, *, ties_count=False):
         `counts * distances` plus the margin times the sum of the positive counts.
     """
 
+    # Not tf.cast, which would round a Python number to float32 first.
+    margin = tf.convert_to_tensor(margin, tf.float64)
+
     def counts_of(distances, positive, negative):
-        thresholds = distances + tf.where(positive, tf.cast(margin, tf.float64), 0.0)
-        order, is_threshold = _sort_rows(thresholds, positive, negative, ties_count)
+        thresholds = distances + tf.where(positive, margin, 0.0)
+        order, is_threshold, tied = _sort_rows(thresholds, positive, negative, ties_count)
         thresholds_so_far = tf.cumsum(is_threshold, axis=1)
         others_so_far = tf.range(1, tf.shape(order)[1] + 1) - thresholds_so_far
         minus_to_come = thresholds_so_far - thresholds_so_far[:, -1:]
         counts = tf.where(tf.cast(is_threshold, tf.bool), others_so_far, minus_to_come)
-        return _back_in_place(counts, order)
+        return _back_in_place(counts, order), tied
 
     return _by_blocks_of_anchors(counts_of, batch)
 
 
 def _by_blocks_of_anchors(function, batch):
-    """int32 `function(distances, positive, negative)` of the same shape, by blocks of rows.
+    """int32 `function(distances, positive, negative)[0]` of shape `(B, B)`, right at ties too.
 
-    What a row needs on the way (keys, order, ranks) is several times larger than what comes out.
-    No gradient passes.
+    The rows are dealt with in blocks, since what a row needs on the way (keys, order, ranks) is
+    several times larger than what comes out. The function also says whether some distances that it
+    compares are nearly tied; only for such a block it is called again, with distances from
+    differences. No gradient passes.
     """
-    matrices = (tf.stop_gradient(batch.distances), batch.positive, batch.negative)
-    if (batch.distances.shape[0] or ANCHORS_PER_BLOCK + 1) <= ANCHORS_PER_BLOCK:
-        return function(*matrices)
-    count = tf.shape(batch.distances)[0]
+    embeddings, distances = map(tf.stop_gradient, (batch.embeddings, batch.distances))
+
+    def compare(queries, distances, positive, negative):
+        result, tied = function(distances, positive, negative)
+
+        def again():
+            exact = distances_by_differences(queries, embeddings, batch.metric)
+            return function(exact, positive, negative)[0]
+
+        return tf.cond(tied, again, lambda: result)
+
+    matrices = (embeddings, distances, batch.positive, batch.negative)
+    if distances.shape[0] is not None and distances.shape[0] <= ANCHORS_PER_BLOCK:
+        return compare(*matrices)
+    count = tf.shape(distances)[0]
 
     def block(first):
         # The last block repeats the last anchor: all blocks have one shape, as XLA wants it.
         rows = tf.minimum(first + tf.range(ANCHORS_PER_BLOCK), count - 1)
-        return function(*(tf.gather(matrix, rows) for matrix in matrices))
+        return compare(*(tf.gather(matrix, rows) for matrix in matrices))
 
     blocks = tf.map_fn(
         block,
@@ -254,7 +284,8 @@ def _sort_rows(values, positive, negative, ties_count):
     """Sort every row of non-negative `values`, ties in the order that the definition asks for.
 
     Returns the columns in sorted order, and for each 1 if it is a positive's threshold, else 0: it
-    is a negative then or, last in its row, the anchor itself. Both int32.
+    is a negative then or, last in its row, the anchor itself. Both int32. And whether a positive's
+    threshold and a negative are nearly tied.
     """
     # Non-negative floats sort like their bit patterns. Those fill 63 bits, so one bit is free to
     # say which side of a tie an entry stands on; it also carries what the entry is through the
@@ -270,7 +301,10 @@ def _sort_rows(values, positive, negative, ties_count):
     keys = tf.bitwise.bitwise_xor(bits + bits, ties)
     keys, order = tf.math.top_k(keys, k=tf.shape(keys)[1])
     goes_first = tf.cast(keys & 1, tf.int32)
-    return order, 1 - goes_first if ties_count else goes_first
+    # Neighbours of different kinds; a difference too large for int64 comes out negative.
+    gaps = keys[:, :-1] - keys[:, 1:]
+    tied = tf.reduce_any((gaps >= 0) & (gaps < 2 * _NEARLY_TIED) & ((gaps & 1) == 1))
+    return order, 1 - goes_first if ties_count else goes_first, tied
 
 
 def _back_in_place(values, order):
@@ -299,9 +333,8 @@ def positive_sums(counts):
     return tf.cast(tf.reduce_sum(tf.maximum(counts, 0), axis=1), tf.int64)
 
 
-@tf.function(reduce_retracing=True)
 def _count(batch, margin):
-    not_farther = signed_counts(batch, tf.zeros((), tf.float64), ties_count=True)
+    not_farther = signed_counts(batch, 0.0, ties_count=True)
     active = signed_counts(batch, margin)
     # A margin too small to move d(a, p) leaves no ring: ties are in `not_farther` alone then.
     in_ring = tf.maximum(tf.maximum(active, 0) - tf.maximum(not_farther, 0), 0)
@@ -343,7 +376,7 @@ def nearest_farther_negative(batch):
     """
 
     def chosen_of(distances, positive, negative):
-        order, is_positive = _sort_rows(distances, positive, negative, ties_count=True)
+        order, is_positive, tied = _sort_rows(distances, positive, negative, ties_count=True)
         positives_so_far = tf.cumsum(is_positive, axis=1)
         others_so_far = tf.range(1, tf.shape(order)[1] + 1) - positives_so_far
         # The negatives of a row, nearest first, are moved to its front, then the anchor itself,
@@ -352,7 +385,7 @@ def nearest_farther_negative(batch):
         moved = tf.where(tf.cast(is_positive, tf.bool), others + positives_so_far, others_so_far)
         by_rank = _back_in_place(order, moved - 1)
         rank = tf.minimum(others_so_far, tf.maximum(others - 2, 0))
-        return _back_in_place(tf.gather(by_rank, rank, batch_dims=1), order)
+        return _back_in_place(tf.gather(by_rank, rank, batch_dims=1), order), tied
 
     valid = batch.positive & has_triplet(batch)[:, None]
     return _by_blocks_of_anchors(chosen_of, batch), valid
@@ -371,36 +404,35 @@ def _mine_active(batch, margin, limit, seed):
         picked = np.sort(np.random.default_rng(seed).choice(total, limit, replace=False))
     pair = np.searchsorted(ends, picked, side="right")
     rank = picked - (ends - per_pair)[pair]
-    nearest_first = np.argsort(
-        np.where(batch.negative, batch.distances, np.inf), axis=1, kind="stable"
-    )
+    exact = distances_by_differences(batch.embeddings, batch.embeddings, batch.metric)
+    nearest_first = np.argsort(np.where(batch.negative, exact, np.inf), axis=1, kind="stable")
     return np.stack([anchors[pair], positives[pair], nearest_first[anchors[pair], rank]], axis=1)
 
 
 def flat_labels(labels, embeddings):
     """Labels as a tensor of shape `(B,)`; a `ValueError` if they do not fit the embeddings."""
     labels = tf.convert_to_tensor(labels)
-    shapes = f"labels {tuple(labels.shape)}, embeddings {tuple(embeddings.shape)}"
+    shapes = f"labels {labels.shape}, embeddings {embeddings.shape}"
     if labels.shape.rank == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if labels.shape.rank is not None and labels.shape.rank != 1:
+    if labels.shape.rank not in (1, None):
         hint = " (one-hot labels? take their argmax)" if labels.shape.rank == 2 else ""
         raise ValueError(f"labels must have shape (B,) or (B, 1); got {shapes}{hint}")
-    if not labels.shape[:1].is_compatible_with(embeddings.shape[:1]):
+    known = labels.shape.rank == 1
+    if known and not labels.shape[:1].is_compatible_with(embeddings.shape[:1]):
         raise ValueError(f"labels and embeddings must have the same length; got {shapes}")
-    if not (labels.shape.is_fully_defined() and embeddings.shape[:1].is_fully_defined()):
-        with tf.control_dependencies(
-            [tf.debugging.assert_equal(tf.shape(labels)[0], tf.shape(embeddings)[0])]
-        ):
-            labels = tf.identity(labels)
-    return labels
+    # Where a shape is known only when the graph runs, this is what refuses another length, also
+    # under XLA, which drops assertions.
+    return tf.reshape(labels, [tf.shape(embeddings)[0]])
 
 
-def _refuse_non_finite(embeddings):
-    finite = tf.reduce_all(tf.math.is_finite(embeddings), axis=1)
+def _refuse_non_finite(batch):
+    finite = tf.reduce_all(tf.math.is_finite(batch.embeddings), axis=1)
     if not tf.reduce_all(finite):
         bad = int(tf.reduce_sum(tf.cast(~finite, tf.int32)))
         raise ValueError(f"embeddings must be finite; {bad} of {finite.shape[0]} are not")
+    if not tf.reduce_all(tf.math.is_finite(batch.distances)):
+        raise ValueError("embeddings lie so far apart that their distances overflow float64")
 
 
 def _is_positive_integer(number):
