@@ -421,9 +421,13 @@ def flat_labels(labels, embeddings):
     known = labels.shape.rank == 1
     if known and not labels.shape[:1].is_compatible_with(embeddings.shape[:1]):
         raise ValueError(f"labels and embeddings must have the same length; got {shapes}")
-    # Where a shape is known only when the graph runs, this is what refuses another length, also
-    # under XLA, which drops assertions.
-    return tf.reshape(labels, [tf.shape(embeddings)[0]])
+    count = tf.shape(embeddings)[0]
+    if not (known and labels.shape.is_fully_defined() and embeddings.shape[:1].is_fully_defined()):
+        # Sizes known only when the graph runs. XLA drops assertions, but refuses the reshaping;
+        # elsewhere it is the other way round, since TensorFlow may optimise the reshaping away.
+        with tf.control_dependencies([tf.debugging.assert_equal(tf.size(labels), count)]):
+            labels = tf.reshape(labels, [count])
+    return labels
 
 
 def _refuse_non_finite(batch):
