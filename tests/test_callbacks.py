@@ -245,5 +245,9 @@ def test_bad_input_is_named(data):
         recorder_of(data, strategy="everything")
     with pytest.raises(ValueError, match="at least 1"):
         snapshot_steps(0, 4)
+    several = network()
+    several.compile("sgd", BatchAllTripletLoss(0.5), steps_per_execution=3)
+    with pytest.raises(ValueError, match="set steps_per_execution=1"):
+        fit(several, data, recorder_of(data))
     with pytest.raises(RuntimeError, match="nothing is recorded yet"):
         recorder_of(data).recording()

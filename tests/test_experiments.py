@@ -2,6 +2,7 @@ import json
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -179,6 +180,10 @@ def test_a_model_dir_without_a_model(sample, model_dir):
     with pytest.raises(ExperimentError, match=r"no model\.keras yet; train it first"):
         experiments.evaluate(model_dir)
     (model_dir / "model.keras").write_text("not a model")
+    with pytest.raises(ExperimentError, match="is damaged, or no model that Keras saved"):
+        experiments.evaluate(model_dir)
+    with zipfile.ZipFile(model_dir / "model.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
     with pytest.raises(ExperimentError, match="cannot be read"):
         experiments.evaluate(model_dir)
 

@@ -371,6 +371,19 @@ def test_config_survives_a_round_trip():
     assert (config["margin"], config["metric"]) == ("soft", "cosine")
 
 
+@every_loss
+def test_dtype_is_kept_and_half_precision_refused(name):
+    loss = CLASSES[name](0.0, dtype="float64")
+    assert CLASSES[name].from_config(loss.get_config()).dtype == "float64"
+    # In float32 these are all one point.
+    embeddings = np.array([[1 + 1e-12], [1.0], [1 + 3e-12], [1.0]])
+    expected = float(FUNCTIONS[name]([0, 0, 1, 1], embeddings, 0.0))
+    assert expected > 0
+    assert float(loss([0, 0, 1, 1], embeddings)) == pytest.approx(expected, rel=1e-9)
+    with pytest.raises(ValueError, match="float32 or float64; got dtype float16"):
+        CLASSES[name](0.5, dtype="float16")
+
+
 def test_the_metric_accumulates_counts_over_batches(rng):
     metric = FractionOfPositiveTriplets(0.5, metric="cosine")
     active = valid = 0

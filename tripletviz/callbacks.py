@@ -170,6 +170,8 @@ class EmbeddingRecorder(keras.callbacks.Callback):
         self.step, self.diverged = 0, False
 
     def on_train_begin(self, logs=None):
+        if getattr(self.model, "steps_per_execution", 1) != 1:
+            raise ValueError("the recorder looks after single steps; set steps_per_execution=1")
         self._forget()
         self._embed = tf.function(lambda images: self.model(images, training=False))
         self._look()

@@ -5,6 +5,7 @@ A model dir holds `params.json`; training adds `model.keras`, `recording.npz` an
 
 import json
 import time
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -271,6 +272,8 @@ def load_network(model_dir):
     path = Path(model_dir) / "model.keras"
     if not path.exists():
         raise ExperimentError(f"{model_dir} has no model.keras yet; train it first")
+    if not zipfile.is_zipfile(path):
+        raise ExperimentError(f"{path} is damaged, or no model that Keras saved; train it again")
     try:
         return keras.models.load_model(path)
     except (ValueError, OSError) as error:

@@ -219,6 +219,8 @@ class _TripletLoss(keras.losses.Loss):
         dtype=None,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
+        if self.dtype not in ("float32", "float64"):
+            raise ValueError(f"the loss is computed in float32 or float64; got dtype {self.dtype}")
         self.margin = check_margin(margin)
         self.squared = bool(squared)
         self.metric = resolve_metric(metric, squared)
@@ -245,6 +247,7 @@ class _TripletLoss(keras.losses.Loss):
             "margin": self.margin,
             "squared": self.squared,
             "metric": self.metric,
+            "dtype": self.dtype,
         }
 
 
@@ -267,7 +270,8 @@ class BatchAllTripletLoss(_TripletLoss):
         reduction: `"sum_over_batch_size"` (equals the function), `"sum"`, or `"none"` (one value
             per anchor).
         name: name of the loss.
-        dtype: dtype in which the loss is returned; float32 by default.
+        dtype: dtype in which Keras hands over the embeddings and gets the loss: "float32", the
+            default, or "float64".
 
     A sample weight multiplies the share of its anchor.
 
