@@ -170,10 +170,17 @@ def test_a_training_is_kept_before_it_is_evaluated(sample, model_dir, monkeypatc
 
 def test_a_training_that_diverges_leaves_its_files(sample, model_dir):
     (model_dir / "params.json").write_text(json.dumps(SMALL | {"learning_rate": 1e38}))
-    experiment = experiments.train(model_dir, progress=False, say=lambda line: None)
+    said = []
+    experiment = experiments.train(model_dir, progress=False, say=said.append)
+    assert not experiment.finished
     assert "trained" not in experiment.metrics
+    assert said[-1].startswith("Diverged; what was recorded is kept: ")
     assert (model_dir / "recording.npz").exists()
-    assert json.loads((model_dir / "metrics.json").read_text())["untrained"]
+    metrics = json.loads((model_dir / "metrics.json").read_text())
+    assert metrics["untrained"]
+    assert metrics["finished"] is False
+    with pytest.raises(ExperimentError, match=r"its network is of no use: .*finite"):
+        experiments.evaluate(model_dir)
 
 
 def test_a_model_dir_without_a_model(sample, model_dir):

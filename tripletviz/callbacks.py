@@ -161,7 +161,6 @@ class EmbeddingRecorder(keras.callbacks.Callback):
         self.wanted = set(snapshot_steps(total_steps, snapshots))
         self.margin, self.squared = margin, squared
         self.loss = LOSS_CLASSES[strategy](margin, squared)
-        self.step = 0
         self._forget()
 
     def _forget(self):

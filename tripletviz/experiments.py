@@ -33,7 +33,7 @@ class Experiment:
         recording: the `Recording` of its probe set.
         metrics: what `evaluate_network` found, `"untrained"` and `"trained"` (which is missing if
             the training diverged).
-        finished: whether training ran to its end, or was interrupted.
+        finished: whether training ran to its end, neither interrupted nor diverged.
     """
 
     params: Params
@@ -116,7 +116,8 @@ def fit(network, params, images, labels, *, probe=None, progress=True):
         progress: whether to show how far training is.
 
     Returns:
-        `(recording, finished)`: a `Recording`, and whether training ran to its end.
+        `(recording, finished)`: a `Recording`, and whether training ran to its end. One that is
+        interrupted, or diverges, did not.
 
     Raises:
         ExperimentError: if the data has too few images or classes for these batches.
@@ -150,7 +151,7 @@ def fit(network, params, images, labels, *, probe=None, progress=True):
             callbacks=callbacks,
             verbose=0,
         )
-    return recorder.recording(), training.finished
+    return recorder.recording(), training.finished and not recorder.diverged
 
 
 def embed(network, images, batch_size=1000):
@@ -225,7 +226,9 @@ def train(model_dir, *, progress=True, say=print):
         progress=progress,
     )
     seconds = time.perf_counter() - start
+    usable = bool(np.isfinite(recording.embeddings[-1]).all())
     done = "Trained" if finished else "Interrupted; what was learnt is kept"
+    done = done if usable else "Diverged; what was recorded is kept"
     say(f"{done}: {recording.steps[-1]:,} steps in {seconds:.0f} s")
     metrics = {
         "untrained": untrained,
@@ -235,7 +238,7 @@ def train(model_dir, *, progress=True, say=print):
     }
     # Written before the evaluation, so that nobody loses a training by being impatient with that.
     _write(model_dir, network, recording, metrics)
-    if np.isfinite(recording.embeddings[-1]).all():
+    if usable:
         metrics["trained"] = evaluate_network(network, data)
         say(_summary("Trained", metrics["trained"]))
         _write_metrics(model_dir, metrics)
@@ -253,12 +256,17 @@ def evaluate(model_dir, *, say=print):
         Dictionary as of `evaluate_network`.
 
     Raises:
-        ExperimentError: if the model dir or its parameters are not usable, or nothing is trained.
+        ExperimentError: if the model dir or its parameters are not usable, nothing is trained, or
+            the training diverged.
     """
     model_dir = Path(model_dir)
     params = load_params(model_dir)
     network = load_network(model_dir)
-    metrics = evaluate_network(network, LOADERS[params.dataset](params.profile))
+    data = LOADERS[params.dataset](params.profile)
+    try:
+        metrics = evaluate_network(network, data)
+    except ValueError as error:  # a training that diverged leaves a network of NaN
+        raise ExperimentError(f"{model_dir}: its network is of no use: {error}") from None
     say(_summary("Trained", metrics))
     return metrics
 
