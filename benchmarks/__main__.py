@@ -4,7 +4,7 @@ import argparse
 import os
 import platform
 
-from . import losses, player, training
+from . import evaluation, losses, player, training, tsne
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument(
@@ -18,6 +18,8 @@ for room, measured in (
     (losses, lambda: losses.measure(cube_1024=options.cube_1024)),
     (training, training.measure),
     (player, player.measure),
+    (evaluation, evaluation.measure),
+    (tsne, tsne.measure),
 ):
     for row in room.rows(measured()):
         print("| " + " | ".join(row) + " |", flush=True)

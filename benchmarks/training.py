@@ -17,6 +17,7 @@ from tripletviz.losses import BatchAllTripletLoss, FractionOfPositiveTriplets
 from tripletviz.networks import conv_net
 from tripletviz.params import load_params
 from tripletviz.sampling import random_batches
+from tripletviz.training import fit, untrained_network
 
 BATCH_SIZE = 256
 EPOCHS = 3
@@ -64,9 +65,9 @@ def base_model():
     """Test R@1 of the base model, untrained and after its one epoch."""
     params = load_params(BASE_MODEL)
     data = experiments.LOADERS[params.dataset](params.profile)
-    network = experiments.untrained_network(params, data[0][0])
+    network = untrained_network(params, data[0][0])
     untrained = experiments.evaluate_network(network, data)
-    experiments.fit(network, params, *data[0], progress=False)
+    fit(network, params, *data[0], progress=False)
     trained = experiments.evaluate_network(network, data)
     return untrained["recall_at_k"]["1"], trained["recall_at_k"]["1"]
 

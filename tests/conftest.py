@@ -15,3 +15,11 @@ def rng():
     import numpy as np
 
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def sample(monkeypatch):
+    """A small data set of real digits in place of MNIST, with a probe set of its own size."""
+    import small_mnist
+
+    return small_mnist.use(monkeypatch.setitem, monkeypatch.setattr)

@@ -209,7 +209,7 @@ def test_progress_without_a_terminal_is_a_plain_line_an_epoch(data, capsys):
     fit(model, data, recorder, ProgressBar(STEPS, recorder=recorder))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
-    assert lines[-1].startswith("Training: epoch 4, step 12 of 12, loss ")
+    assert lines[-1].startswith("Training: epoch 4, step 12 of 12, 00:00 left, loss ")
     assert ", positive " in lines[-1]
     assert ", R@1 " in lines[-1]
 

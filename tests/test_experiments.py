@@ -1,5 +1,7 @@
+import ctypes
 import json
 import re
+import resource
 import subprocess
 import sys
 import zipfile
@@ -11,42 +13,55 @@ import pytest
 from tripletviz import experiments
 from tripletviz.__main__ import main
 from tripletviz.callbacks import Recording
-from tripletviz.datasets import load_mnist_sample
 from tripletviz.evaluation import knn_accuracy, recall_at_k
-from tripletviz.params import ExperimentError, parse_params
+from tripletviz.params import ExperimentError, Params, load_params, parse_params
+from tripletviz.search import search
+from tripletviz.training import Training, build_network, embed
 
 ROOT = Path(__file__).parents[1]
 BASE = json.loads((ROOT / "experiments/base_model/params.json").read_text())
 SMALL = BASE | {"profile": "ci", "channels": 4, "embedding_size": 8, "snapshots": 4}
-
-
-@pytest.fixture
-def sample(monkeypatch):
-    """A small data set of real digits in place of MNIST, with a probe set of its own size."""
-    images, labels = load_mnist_sample()
-    test = np.arange(len(labels)) % 4 == 0
-    data = (images[~test], labels[~test]), (images[test], labels[test])
-    monkeypatch.setitem(experiments.LOADERS, "mnist", lambda profile: data)
-    probe = experiments.probe_indices
-    monkeypatch.setattr(experiments, "probe_indices", lambda labels: probe(labels, 20))
-    return data
+WRITTEN = {"model.keras", "recording.npz", "metrics.json", "run.json", "tensorboard"}
 
 
 @pytest.fixture
 def model_dir(tmp_path):
-    (tmp_path / "params.json").write_text(json.dumps(SMALL))
-    return tmp_path
+    return made(tmp_path / "model")
+
+
+def made(folder, **changes):
+    """A model dir of the small training, with some parameters changed."""
+    folder.mkdir(exist_ok=True)
+    (folder / "params.json").write_text(json.dumps(SMALL | changes))
+    return folder
+
+
+def train(model_dir, **options):
+    return experiments.train(model_dir, progress=False, say=lambda line: None, **options)
+
+
+def files(model_dir):
+    return {path.name for path in model_dir.iterdir()} - {"params.json", ".lock"}
+
+
+def contents(model_dir):
+    return {
+        str(path.relative_to(model_dir)): path.read_bytes()
+        for path in model_dir.rglob("*")
+        if path.is_file()
+    }
 
 
 def test_train_writes_what_evaluate_reads(sample, model_dir, capsys):
     experiment = experiments.train(model_dir)
-    written = {path.name for path in model_dir.iterdir()}
-    assert written == {"params.json", "model.keras", "recording.npz", "metrics.json"}
+    assert files(model_dir) == WRITTEN
     metrics = json.loads((model_dir / "metrics.json").read_text())
     assert metrics == json.loads(json.dumps(experiment.metrics))
     assert metrics["finished"] is True
     assert metrics["steps"] == 1500 // 64
     assert metrics["trained"]["recall_at_k"]["1"] > metrics["untrained"]["recall_at_k"]["1"]
+    assert parse_params(metrics["params"]) == load_params(model_dir)
+    assert json.loads((model_dir / "run.json").read_text())["seconds"] > 0
     recording = Recording.load(model_dir / "recording.npz")
     assert recording.steps[-1] == metrics["steps"]
     assert experiments.evaluate(model_dir) == metrics["trained"]
@@ -54,86 +69,28 @@ def test_train_writes_what_evaluate_reads(sample, model_dir, capsys):
 
 
 def test_evaluation_says_what_is_query_and_what_is_gallery(sample):
-    network = experiments.build_network(parse_params(SMALL))
+    network = build_network(parse_params(SMALL))
     (x_train, y_train), (x_test, y_test) = sample
     metrics = experiments.evaluate_network(network, sample)
-    queries, gallery = experiments.embed(network, x_test), experiments.embed(network, x_train)
+    queries, gallery = embed(network, x_test), embed(network, x_train)
     assert metrics["queries"] == 500
     assert metrics["training_gallery"] == 1500
     assert metrics["recall_at_k"]["4"] == recall_at_k(queries, y_test, k=4)
     assert metrics["knn_accuracy"]["5"] == knn_accuracy(queries, y_test, gallery, y_train, k=5)
 
 
-def test_the_same_seed_gives_the_same_training_and_another_seed_another(sample, model_dir):
-    runs = []
-    for seed in (1, 1, 2):
-        (model_dir / "params.json").write_text(json.dumps(SMALL | {"seed": seed}))
-        runs.append(experiments.train(model_dir, progress=False, say=lambda line: None))
+def test_the_same_seed_gives_the_same_training_and_another_seed_another(sample, tmp_path):
+    runs = [
+        train(made(tmp_path / name, seed=seed, dropout=0.1, max_rotation=5.0))
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    ]
     same, again, other = (run.network.get_weights() for run in runs)
     for one, two in zip(same, again, strict=True):
         np.testing.assert_array_equal(one, two)
     assert any(np.abs(one - two).max() > 1e-3 for one, two in zip(same, other, strict=True))
     np.testing.assert_array_equal(runs[0].recording.embeddings, runs[1].recording.embeddings)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"strategy": "batch_hard", "margin": "soft", "learning_rate": 1e-4},
-        {"strategy": "batch_semi_hard", "squared": True, "normalize": True, "margin": 0.2},
-        {"classes_per_batch": 8, "images_per_class": 8, "batch_norm": False},
-    ],
-)
-def test_every_kind_of_training_runs(sample, changes):
-    params = parse_params(SMALL | changes)
-    network = experiments.build_network(params)
-    recording, finished = experiments.fit(
-        network, params, *sample[0], probe=sample[1], progress=False
-    )
-    assert finished
-    assert np.isfinite(recording.embeddings).all()
-    losses = recording.curves["loss"]
-    assert losses[-1] != losses[0]
-    assert np.isfinite(losses).all()
-
-
-def test_the_network_is_the_one_that_the_parameters_describe():
-    changes = {"embedding_size": 7, "channels": 3, "batch_norm": False, "normalize": True}
-    network = experiments.build_network(parse_params(SMALL | changes))
-    assert network.output_shape == (None, 7)
-    kinds = [type(layer).__name__ for layer in network.layers]
-    assert "UnitNormalization" in kinds
-    assert not [kind for kind in kinds if "BatchNormalization" in kind]
-    filters = [layer.filters for layer in network.layers if hasattr(layer, "filters")]
-    assert filters == [3, 6]
-    plain = experiments.build_network(parse_params(SMALL))
-    kinds = [type(layer).__name__ for layer in plain.layers]
-    assert "UnitNormalization" not in kinds
-    assert [kind for kind in kinds if "BatchNormalization" in kind]
-
-
-def test_the_training_is_the_one_that_the_parameters_describe(sample):
-    changes = {
-        "strategy": "batch_hard",
-        "squared": True,
-        "margin": 0.25,
-        "learning_rate": 3e-4,
-        "epochs": 2,
-        "batch_size": 500,
-    }
-    network = experiments.build_network(parse_params(SMALL | changes))
-    recording, _ = experiments.fit(
-        network, parse_params(SMALL | changes), *sample[0], probe=sample[1], progress=False
-    )
-    assert type(network.loss).__name__ == "BatchHardTripletLoss"
-    assert (network.loss.margin, network.loss.metric) == (0.25, "squared_euclidean")
-    assert float(network.optimizer.learning_rate.numpy()) == pytest.approx(3e-4)
-    assert recording.steps[-1] == 2 * (1500 // 500)
-    # Two epochs are two different orders of the same images.
-    batches, steps = experiments.make_batches(parse_params(SMALL | changes), *sample[0])
-    labels = [labels.numpy() for _, labels in batches]
-    assert (len(labels), steps) == (6, 3)
-    assert (np.concatenate(labels[:3]) != np.concatenate(labels[3:])).any()
+    same, again = (tmp_path / name / "metrics.json" for name in "ab")
+    assert same.read_bytes() == again.read_bytes()
 
 
 def test_data_set_and_profile_are_those_of_the_parameters(sample, model_dir, monkeypatch):
@@ -142,8 +99,7 @@ def test_data_set_and_profile_are_those_of_the_parameters(sample, model_dir, mon
         experiments.LOADERS, "fashion_mnist", lambda profile: asked.append(profile) or sample
     )
     changes = {"dataset": "fashion_mnist", "profile": "laptop"}
-    (model_dir / "params.json").write_text(json.dumps(SMALL | changes))
-    experiment = experiments.train(model_dir, progress=False, say=lambda line: None)
+    experiment = train(made(model_dir, **changes))
     experiments.evaluate(model_dir, say=lambda line: None)
     assert asked == ["laptop", "laptop"]
     # What is recorded are test images.
@@ -154,22 +110,27 @@ def test_data_set_and_profile_are_those_of_the_parameters(sample, model_dir, mon
 def test_a_training_is_kept_before_it_is_evaluated(sample, model_dir, monkeypatch):
     evaluate, calls = experiments.evaluate_network, []
 
-    def impatient(network, data):
+    def impatient(network, data, **options):
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return evaluate(network, data)
+        return evaluate(network, data, **options)
 
     monkeypatch.setattr(experiments, "evaluate_network", impatient)
     with pytest.raises(KeyboardInterrupt):
-        experiments.train(model_dir, progress=False, say=lambda line: None)
+        train(model_dir)
     monkeypatch.setattr(experiments, "evaluate_network", evaluate)
     assert json.loads((model_dir / "metrics.json").read_text())["steps"] == 1500 // 64
     assert experiments.evaluate(model_dir, say=lambda line: None)["queries"] == 500
+    # The next call has only the evaluation left to do.
+    steps = []
+    monkeypatch.setattr(Training, "run", lambda self, **options: steps.append(self.first_step))
+    train(model_dir)
+    assert steps == [1500 // 64]
 
 
 def test_a_training_that_diverges_leaves_its_files(sample, model_dir):
-    (model_dir / "params.json").write_text(json.dumps(SMALL | {"learning_rate": 1e38}))
+    made(model_dir, learning_rate=1e38)
     said = []
     experiment = experiments.train(model_dir, progress=False, say=said.append)
     assert not experiment.finished
@@ -179,8 +140,12 @@ def test_a_training_that_diverges_leaves_its_files(sample, model_dir):
     metrics = json.loads((model_dir / "metrics.json").read_text())
     assert metrics["untrained"]
     assert metrics["finished"] is False
-    with pytest.raises(ExperimentError, match=r"its network is of no use: .*finite"):
-        experiments.evaluate(model_dir)
+    for command in (experiments.evaluate, experiments.visualize):
+        with pytest.raises(ExperimentError, match=r"its network is of no use: .*finite"):
+            command(model_dir)
+    # It would diverge again from any checkpoint: the next call begins anew.
+    assert not (model_dir / "checkpoint.npz").exists()
+    assert train(model_dir).metrics["steps"] == metrics["steps"]
 
 
 def test_a_model_dir_without_a_model(sample, model_dir):
@@ -195,22 +160,12 @@ def test_a_model_dir_without_a_model(sample, model_dir):
         experiments.evaluate(model_dir)
 
 
-def test_parameters_that_do_not_fit_the_data(sample):
-    for changes in (
-        {"batch_size": 5000},
-        {"classes_per_batch": 2, "images_per_class": 500, "batch_size": 1000},
-        {"classes_per_batch": 32, "images_per_class": 2},
-    ):
-        with pytest.raises(ExperimentError, match="do not fit the data"):
-            experiments.make_batches(parse_params(SMALL | changes), *sample[0])
-
-
 def test_the_command_line_says_what_is_wrong_in_one_line(tmp_path, capsys):
     file = tmp_path / "file"
     file.write_text("")
     (tmp_path / "params.json").write_text("{")
     for model_dir, reason in ((file, "is a file"), (tmp_path, "is not JSON"), ("no", "not exist")):
-        for command in ("train", "evaluate"):
+        for command in ("train", "evaluate", "visualize", "search"):
             assert main([command, "--model-dir", str(model_dir)]) == 2
             said = capsys.readouterr().err
             assert said.startswith("tripletviz: ")
@@ -227,16 +182,21 @@ def test_an_error_without_a_number_is_told_too(monkeypatch, capsys):
     assert capsys.readouterr().err == "tripletviz: the disk is gone\n"
 
 
-def test_help_explains_every_key():
+@pytest.mark.parametrize("command", ["train", "search"])
+def test_help_explains_every_key(command):
     shown = subprocess.run(
-        [sys.executable, "-m", "tripletviz", "train", "--help"],
+        [sys.executable, "-m", "tripletviz", command, "--help"],
         check=True,
         capture_output=True,
         text=True,
         cwd=ROOT,
     ).stdout
-    for key in SMALL:
-        assert f"  {key}: " in shown
+    shown = " ".join(shown.split())
+    for key, field in Params.model_fields.items():
+        default = "required" if field.is_required() else f"default: {json.dumps(field.default)}"
+        assert re.search(
+            rf" {key}: {re.escape(field.description)}.*? \[{re.escape(default)}\]", shown
+        )
 
 
 def test_the_command_line_trains_and_evaluates_without_log_noise(model_dir):
@@ -254,3 +214,237 @@ def test_the_command_line_trains_and_evaluates_without_log_noise(model_dir):
         assert lines[0].startswith("Device: ")
         expected = r"Trained: test R@1 0\.\d{4} \(10,000 queries, the other 9,999 as gallery\), "
         assert re.match(expected, lines[-1])
+
+
+def test_a_finished_training_is_left_as_it_is(sample, model_dir):
+    train(model_dir)
+    before, said = contents(model_dir), []
+    again = experiments.train(model_dir, say=said.append)
+    assert contents(model_dir) == before
+    assert "is trained already; --restart trains it anew" in said[0]
+    assert again.finished
+    assert again.metrics == json.loads((model_dir / "metrics.json").read_text())
+    assert embed(again.network, sample[1][0]).shape == (500, 8)
+
+
+def test_another_training_is_not_thrown_away_unless_asked(sample, model_dir):
+    train(model_dir)
+    made(model_dir, margin=0.25)
+    before = contents(model_dir)
+    with pytest.raises(ExperimentError, match=r"margin was 0\.5, is 0\.25\); --restart throws"):
+        train(model_dir)
+    assert contents(model_dir) == before
+    said = []
+    experiments.evaluate(model_dir, say=said.append)
+    assert "params.json has changed since this network was trained (margin was 0.5" in said[0]
+    assert train(model_dir, restart=True).metrics["params"]["margin"] == 0.25
+    (model_dir / "metrics.json").unlink()
+    with pytest.raises(ExperimentError, match="whose training is unknown"):
+        train(model_dir)
+
+
+def test_weights_that_do_not_fit_the_parameters(sample, model_dir):
+    train(model_dir)
+    made(model_dir, embedding_size=5)
+    for command in (experiments.evaluate, experiments.visualize):
+        with pytest.raises(
+            ExperimentError,
+            match=r"do not fit the parameters: embedding/kernel has shape \(392, 8\) there, "
+            r"\(392, 5\) here",
+        ):
+            command(model_dir)
+    made(model_dir, blocks=1)
+    with pytest.raises(ExperimentError, match="embedding/kernel has shape"):
+        experiments.evaluate(model_dir)
+
+
+def test_an_interrupted_training_goes_on(sample, model_dir, tmp_path, monkeypatch):
+    """Ctrl-C between two looks: the extra look that it causes is none of the final recording's."""
+    undisturbed = train(made(tmp_path / "undisturbed"))
+    begin = experiments.Training
+
+    def interrupted(*args, **options):
+        training = begin(*args, **options)
+        end = training.recorder.on_train_batch_end
+
+        def interrupt(batch, logs=None):
+            end(batch, logs)
+            if training.recorder.step == 7:
+                raise KeyboardInterrupt
+
+        training.recorder.on_train_batch_end = interrupt
+        return training
+
+    monkeypatch.setattr(experiments, "Training", interrupted)
+    first = train(model_dir)
+    assert not first.finished
+    assert first.metrics["steps"] == first.recording.steps[-1] == 7
+    assert json.loads((model_dir / "metrics.json").read_text())["finished"] is False
+    monkeypatch.setattr(experiments, "Training", begin)
+    second = train(model_dir)
+    assert second.finished
+    assert second.metrics == undisturbed.metrics
+    expected, found = undisturbed.recording.to_arrays(), second.recording.to_arrays()
+    assert expected.keys() == found.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(values, found[name], err_msg=name)
+
+
+def test_held_out_classes_are_evaluated_apart(sample, model_dir):
+    made(model_dir, held_out_classes=[6, 7, 8, 9])
+    metrics = train(model_dir).metrics
+    for stage in ("untrained", "trained"):
+        seen, held_out = (metrics[stage][name] for name in ("seen", "held_out"))
+        assert (seen["queries"], held_out["queries"]) == tuple(
+            np.isin(sample[1][1], [6, 7, 8, 9], invert=invert).sum() for invert in (True, False)
+        )
+    recall = [metrics[stage]["seen"]["recall_at_k"]["1"] for stage in ("untrained", "trained")]
+    assert recall[1] > recall[0]
+    said = []
+    assert experiments.evaluate(model_dir, say=said.append) == metrics["trained"]
+    assert re.fullmatch(r" +all classes +seen +held out", said[0])
+    assert re.fullmatch(r"recall@1( +0\.\d{4}){3}", said[1])
+
+
+def test_a_classifier_is_evaluated_as_embedding_and_as_classifier(sample, model_dir):
+    made(model_dir, objective="classification", epochs=3)
+    experiment = train(model_dir)
+    assert files(model_dir) == WRITTEN | {"classifier.keras"}
+    (_, _), (x_test, y_test) = sample
+    classifier = experiments.load_network(model_dir, "classifier.keras")
+    predicted = embed(classifier, x_test).argmax(axis=1)
+    trained = experiment.metrics["trained"]
+    assert trained["accuracy"] == (predicted == y_test).mean() > 0.3
+    assert experiments.evaluate(model_dir, say=lambda line: None) == trained
+    assert classifier.output_shape == (None, 10)
+    assert experiment.network.output_shape == (None, 8)
+
+
+@pytest.mark.parametrize("first", ["classification", "triplet_loss"])
+def test_training_starts_from_the_weights_of_another(sample, tmp_path, first):
+    second = "triplet_loss" if first == "classification" else "classification"
+    source = train(made(tmp_path / "source", objective=first))
+    # Dropout has a counter of its own, which is no weight to take.
+    target = made(
+        tmp_path / "target", objective=second, pretrained_from="../source", dropout=0.1, seed=3
+    )
+    experiment = train(target)
+    start, goal = experiment.recording.embeddings[0], source.recording.embeddings[-1]
+    np.testing.assert_allclose(start, goal, rtol=1e-5, atol=1e-5)
+    trained_before = {k: v for k, v in source.metrics["trained"].items() if k != "accuracy"}
+    assert experiment.metrics["pretrained"] == trained_before
+    assert experiment.metrics["untrained"] != trained_before
+    assert np.abs(experiment.recording.embeddings[-1] - start).max() > 1e-2
+
+
+def test_weights_to_start_from_that_are_not_there_or_do_not_fit(sample, tmp_path):
+    target = made(tmp_path / "target", pretrained_from="../source")
+    with pytest.raises(ExperimentError, match=r"source has no model\.keras yet"):
+        train(target)
+    train(made(tmp_path / "source", embedding_size=5))
+    with pytest.raises(ExperimentError, match="source do not fit the parameters: embedding/"):
+        train(target)
+    assert files(target) == set()
+
+
+def test_visualize_writes_projector_and_page(sample, model_dir):
+    with pytest.raises(ExperimentError, match=r"no model\.keras yet; train it first"):
+        experiments.visualize(model_dir)
+    train(model_dir)
+    said = []
+    page = experiments.visualize(model_dir, perplexity=10, say=said.append)
+    assert page == model_dir / "tsne.html"
+    assert files(model_dir) == WRITTEN | {"tsne.html"}
+    projector = {path.name for path in (model_dir / "tensorboard").iterdir()}
+    assert {"projector_config.pbtxt", "projector_embeddings.tsv"} < projector
+    assert "500 test images" in said[0]
+    assert "perplexity 10" in said[1]
+
+
+def small(model_dir, command="train", **options):
+    """Run the command line on the small data set in a process of its own."""
+    return subprocess.run(
+        [sys.executable, ROOT / "tests/small_mnist.py", command, "--model-dir", model_dir],
+        capture_output=True,
+        text=True,
+        **options,
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "limit"),
+    # Room for nothing; for the checkpoint of the start, then not for the model; for no picture.
+    [("train", 10_000), ("train", 100_000), ("visualize", 30_000)],
+)
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(sample, model_dir, command, limit):
+    if command == "visualize":
+        train(model_dir)
+    before = contents(model_dir)
+    process = small(
+        model_dir,
+        command,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert process.returncode == 2, process.stderr
+    assert re.match("tripletviz: .*File too large", process.stderr), process.stderr
+    assert str(model_dir) in process.stderr
+    assert process.stderr.count("\n") == 1
+    after = contents(model_dir)
+    assert not [name for name in after if ".part-" in name]
+    for name, content in before.items():
+        assert after[name] == content
+    if command == "train":
+        assert files(model_dir) <= {"checkpoint.npz", "tensorboard"}
+        # With room again the training goes on, or begins.
+        assert train(model_dir).finished
+
+
+def obey_permissions():
+    """Let not even the superuser write where permissions forbid it: drop that right (Linux)."""
+    drop, dac_override = 24, 1
+    ctypes.CDLL(None).prctl(drop, dac_override)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="drops a right of Linux's")
+def test_a_read_only_model_dir_is_one_line(model_dir):
+    model_dir.chmod(0o555)
+    process = small(model_dir, preexec_fn=obey_permissions)
+    model_dir.chmod(0o755)
+    assert process.returncode == 2, process.stderr
+    assert re.fullmatch(r"tripletviz: (Permission denied|Read-only).*\n", process.stderr)
+    assert str(model_dir) in process.stderr
+    assert list(model_dir.iterdir()) == [model_dir / "params.json"]
+
+
+def test_two_trainings_in_one_model_dir_are_refused(sample, model_dir):
+    with experiments.only_one(model_dir), pytest.raises(ExperimentError, match="another training"):
+        train(model_dir)
+    assert files(model_dir) == set()
+
+
+@pytest.mark.parametrize("folder", sorted(path.name for path in (ROOT / "experiments").iterdir()))
+def test_every_model_dir_of_the_workbook_is_usable(folder):
+    params = load_params(ROOT / "experiments" / folder)
+    network = build_network(params)
+    assert network.output_shape == (None, params.embedding_size)
+
+
+def test_a_search_trains_its_runs_and_does_not_train_them_again(model_dir):
+    """The real training in real processes; how a search behaves otherwise is in test_search."""
+    (model_dir / "search.json").write_text(json.dumps({"grid": {"margin": [0.25, 0.5]}}))
+
+    def command(folder):
+        return [sys.executable, ROOT / "tests/small_mnist.py", "train", "--model-dir", folder]
+
+    rows = search(model_dir, workers=2, say=lambda line: None, command=command)
+    assert sorted(row["margin"] for row in rows) == [0.25, 0.5]
+    for row in rows:
+        metrics = json.loads((model_dir / row["run"] / "metrics.json").read_text())
+        assert metrics["params"]["margin"] == row["margin"]
+        assert metrics["trained"]["recall_at_k"]["1"] == row["recall_at_k.1"]
+    assert {"search.csv", "search.html"} < files(model_dir)
+
+    def again(folder):
+        raise AssertionError(f"{folder} is trained again")
+
+    assert search(model_dir, say=lambda line: None, command=again) == rows

@@ -20,7 +20,9 @@ from tripletviz.figures import (
     digit_grid,
     embedding_scatter,
     neighbour_grid,
+    parallel_coordinates,
     training_curves,
+    tsne_scatter,
 )
 from tripletviz.palette import CLASS_COLORS
 
@@ -28,6 +30,14 @@ from tripletviz.palette import CLASS_COLORS
 @pytest.fixture(scope="module")
 def sample():
     return load_mnist_sample()
+
+
+RUNS = [
+    {"margin": 0.5, "strategy": "batch_all", "learning_rate": 1e-4, "error": 0.4, "recall": 0.97},
+    {"margin": 0.2, "strategy": "batch_hard", "learning_rate": 1e-2, "error": 0.1, "recall": 0.96},
+    {"margin": 1.0, "strategy": "batch_all", "learning_rate": 1e-3, "error": 0.2, "recall": 0.99},
+]
+RESULTS = {"error": "equal error rate", "recall": "R@1"}
 
 
 def sheet_of(figure):
@@ -74,6 +84,8 @@ def every_figure(sample):
         neighbour_grid(images[:3], labels[:3], images, labels, indices, indices / 7.0),
         training_curves([0, 1, 10], curves),
         embedding_scatter(points, labels[:200]),
+        tsne_scatter(points, labels[:200]),
+        parallel_coordinates(RUNS, ["margin", "strategy"], RESULTS),
     ]
 
 
@@ -128,6 +140,7 @@ def test_a_title_can_be_given_and_is_wrapped(sample):
         neighbour_grid(images[:1], labels[:1], images, labels, [[3]], title=long),
         training_curves([0, 1], {"loss": [1, 0]}, title=long),
         embedding_scatter(points, [0, 1, 2, 3, 4], title=long),
+        parallel_coordinates(RUNS, ["margin"], RESULTS, title=long),
     ]:
         assert title_of(figure) == long
         lengths = [len(line) for line in figure.layout.title.text.split("<br>")]
@@ -506,3 +519,161 @@ def test_classes_and_axes_can_be_named():
 def test_bad_points_are_refused(points, labels, said):
     with pytest.raises(ValueError, match=said):
         embedding_scatter(points, labels)
+
+
+def test_points_are_drawn_as_svg_up_to_the_size_of_a_test_set():
+    points = np.zeros((10_000, 2))
+    assert isinstance(embedding_scatter(points, np.arange(10_000) % 10).data[0], go.Scatter)
+
+
+# t-SNE -------------------------------------------------------------------------------------------
+
+# In the picture the third point lies nearest to one of the other class, in the embedding none does.
+PICTURE = [[0, 0], [1, 0], [4, 0], [9, 0]]
+EMBEDDING = [[0, 0], [1, 0], [9, 0], [9, 1]]
+
+
+def test_the_title_compares_neighbours_in_the_picture_and_in_the_embedding():
+    labels = [4, 4, 7, 7]
+    alone = "The nearest neighbour of 75.0% of 4 points is of their class"
+    figure = tsne_scatter(PICTURE, labels)
+    assert title_of(figure) == alone
+    both = tsne_scatter(PICTURE, labels, EMBEDDING)
+    assert title_of(both) == f"{alone}; in the embedding, of 100.0%"
+    assert title_of(tsne_scatter(PICTURE, labels, title="Apart?")) == "Apart?"
+    assert "Each point is a query, all others are the gallery." in alt_text(figure)
+
+
+def test_a_tsne_picture_has_no_axes_and_knows_each_point():
+    figure = tsne_scatter(PICTURE, [7, 4, 7, 4], class_names={4: "four"})
+    assert [trace.name for trace in figure.data] == ["four", "7"]
+    assert [list(trace.customdata) for trace in figure.data] == [[1, 3], [0, 2]]
+    assert [list(trace.x) for trace in figure.data] == [[1, 9], [0, 4]]
+    assert figure.data[0].marker.color == CLASS_COLORS[4]
+    assert "class four<br>index %{customdata}" in figure.data[0].hovertemplate
+    assert figure.layout.xaxis.visible is False
+    assert figure.layout.yaxis.visible is False
+    assert figure.layout.yaxis.scaleanchor == "x"
+
+
+def test_a_tsne_picture_of_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="points must be finite"):
+        tsne_scatter([[0, 0], [np.nan, 0]], [1, 1])
+    with pytest.raises(ValueError, match="3 points"):
+        tsne_scatter(PICTURE[:3], [4, 4])
+    with pytest.raises(ValueError, match="must have the same length"):
+        tsne_scatter(PICTURE, [4, 4, 7, 7], EMBEDDING[:3])
+
+
+# Runs --------------------------------------------------------------------------------------------
+
+
+def axes_of(figure):
+    return {axis.label.replace("<br>", " "): axis for axis in figure.data[0].dimensions}
+
+
+def test_every_run_is_a_line_through_its_values():
+    axes = axes_of(parallel_coordinates(RUNS, ["margin", "strategy"], RESULTS))
+    assert list(axes) == ["margin", "strategy", "equal error rate", "R@1"]
+    assert list(axes["margin"]["values"]) == [0.5, 0.2, 1.0]
+    assert list(axes["equal error rate"]["values"]) == [0.4, 0.1, 0.2]
+    assert axes["equal error rate"].range == (0.1, 0.4)
+    places = axes["strategy"]["values"]
+    words = dict(zip(axes["strategy"].tickvals, axes["strategy"].ticktext, strict=True))
+    assert [words[place] for place in places] == ["batch all", "batch hard", "batch all"]
+
+
+def test_few_values_are_the_ticks_of_their_axis():
+    axis = axes_of(parallel_coordinates(RUNS, ["margin"], RESULTS))["margin"]
+    assert axis.tickvals == (0.2, 0.5, 1.0)
+    assert axis.ticktext == ("0.2", "0.5", "1")
+    crowded = [{"size": size, "recall": 0.9} for size in (1, 2, 3, 64, 128)]
+    axis = axes_of(parallel_coordinates(crowded, ["size"], {"recall": "R@1"}))["size"]
+    assert axis.ticktext == ("1", "64", "128"), "ticks run into each other"
+    many = [{"size": size, "recall": 0.9} for size in range(20)]
+    assert axes_of(parallel_coordinates(many, ["size"], {"recall": "R@1"}))["size"].tickvals is None
+
+
+def test_a_logarithmic_axis_is_named_in_plain_numbers():
+    rates = ["learning_rate"]
+    axis = axes_of(parallel_coordinates(RUNS, rates, RESULTS, logarithmic=rates))["learning rate"]
+    np.testing.assert_allclose(axis["values"], [-4, -2, -3])
+    np.testing.assert_allclose(axis.tickvals, [-4, -3, -2])
+    assert axis.ticktext == ("0.0001", "0.001", "0.01")
+    many = [{"learning_rate": rate, "recall": 0.9} for rate in np.geomspace(3e-4, 4e-3, 9)]
+    figure = parallel_coordinates(many, rates, {"recall": "R@1"}, logarithmic=rates)
+    axis = axes_of(figure)["learning rate"]
+    assert axis.ticktext == ("0.0005", "0.001", "0.002")
+    np.testing.assert_allclose(10 ** np.array(axis.tickvals), [0.0005, 0.001, 0.002])
+    assert axis.range[0] <= min(axis.tickvals) < max(axis.tickvals) <= axis.range[1]
+
+
+def test_what_is_no_number_has_a_place_for_each_value():
+    values = ["soft", 1.0, 0.2, None, True, "soft", "500 batch_all, batch_semi_hard"]
+    rows = [{"setting": value, "recall": 0.9} for value in values]
+    axis = axes_of(parallel_coordinates(rows, ["setting"], {"recall": "R@1"}))["setting"]
+    assert axis.ticktext == ("0.2", "1", "500 bat…mi hard", "none", "soft", "true")
+    assert [axis.ticktext[place] for place in axis["values"]][:2] == ["soft", "1"]
+    assert axis.tickvals == (0, 1, 2, 3, 4, 5)
+    assert axis.range[0] < 0
+    assert axis.range[1] > 5
+
+
+def test_the_title_names_the_best_run():
+    names = ["margin", "strategy"]
+    figure = parallel_coordinates(RUNS, names, RESULTS)
+    assert title_of(figure) == "Best R@1 0.9900 with margin 1, strategy batch all"
+    figure = parallel_coordinates(RUNS, names, RESULTS, baseline=0.938)
+    assert title_of(figure).startswith("Best R@1 0.9900 (untrained 0.9380) with margin 1,")
+    errors = {"recall": "R@1", "error": "equal error rate"}
+    figure = parallel_coordinates(RUNS, names, errors, lower_is_better=True)
+    assert title_of(figure) == "Best equal error rate 0.1000 with margin 0.2, strategy batch hard"
+    assert "equal error rate from 0.1 to 0.4" in alt_text(figure)
+    assert "3 lines, one a run, through 4 axes: margin 0.2, 0.5, 1; " in alt_text(figure)
+    assert title_of(parallel_coordinates(RUNS, [], RESULTS)) == "Best R@1 0.9900"
+
+
+@pytest.mark.parametrize("lower_is_better", [False, True])
+def test_the_best_run_has_the_dark_end_of_the_colours(lower_is_better):
+    line = parallel_coordinates(RUNS, [], RESULTS, lower_is_better=lower_is_better).data[0].line
+    assert list(line.color) == [0.97, 0.96, 0.99]
+    assert (line.cmin, line.cmax) == (0.96, 0.99)
+    assert line.colorscale[0][1] == "#00224e", "Cividis begins with its dark end"
+    assert line.reversescale is not lower_is_better
+    assert line.colorbar.title.text == "R@1"
+    assert line.showscale
+
+
+def test_one_run_alone_can_be_drawn():
+    figure = parallel_coordinates(RUNS[:1], ["margin"], RESULTS)
+    for axis in figure.data[0].dimensions:
+        assert axis.range[0] < axis["values"][0] < axis.range[1]
+
+
+def test_labels_and_ticks_have_room():
+    short = parallel_coordinates(RUNS, ["margin"], {"recall": "R@1"})
+    long = parallel_coordinates(RUNS, ["margin", "strategy"], {"recall": "R@1"})
+    first = parallel_coordinates(RUNS, ["strategy", "margin"], {"recall": "R@1"})
+    assert short.layout.meta["least_width"] < 320
+    assert long.layout.meta["least_width"] > short.layout.meta["least_width"] + 50
+    # The ticks of the first axis stand in the margin, whatever the others need.
+    assert first.layout.margin.l > long.layout.margin.l + 30
+    for label in axes_of(parallel_coordinates(RUNS, ["learning_rate"], RESULTS)):
+        assert len(label.split("<br>")) <= 2
+    assert short.data[0].rangefont.color == "rgba(0,0,0,0)", "ends are written across labels"
+
+
+@pytest.mark.parametrize(
+    ("rows", "names", "options", "said"),
+    [
+        ([], [], {}, "rows and metrics must not be empty, got 0 and 2"),
+        (RUNS, ["seed"], {}, "every row must have 'seed', got one with"),
+        ([RUNS[0] | {"recall": np.nan}], [], {}, "'recall' must hold finite numbers, got nan"),
+        ([RUNS[0] | {"recall": None}], [], {}, "'recall' must hold finite numbers, got None"),
+        ([RUNS[0] | {"margin": 0}], ["margin"], {"logarithmic": ["margin"]}, "'margin' must be ab"),
+        (RUNS, ["strategy"], {"logarithmic": ["strategy"]}, "'strategy' must be above 0"),
+    ],
+)
+def test_runs_that_cannot_be_drawn_are_refused(rows, names, options, said):
+    with pytest.raises(ValueError, match=said):
+        parallel_coordinates(rows, names, RESULTS, **options)

@@ -5,9 +5,10 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.manifold import trustworthiness
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from tripletviz.projection import align, pca_frames, tsne_frames
+from tripletviz import projection
+from tripletviz.projection import align, pca_frames, tsne, tsne_frames
 
 
 def clusters(points=150, dimensions=16, seed=0):
@@ -208,6 +209,63 @@ def test_progress_is_told_frame_by_frame():
         progress=lambda done, total: told.append((done, total)),
     )
     assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+# One t-SNE picture -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return tsne(clusters())
+
+
+def test_a_picture_has_the_promised_shape_and_is_faithful(picture):
+    assert picture.shape == (150, 2)
+    assert picture.dtype == np.float32
+    np.testing.assert_allclose(picture.mean(axis=0), 0, atol=1e-3)
+    assert trustworthiness(clusters(), picture, n_neighbors=10) > 0.9
+
+
+def test_same_seed_same_picture(picture):
+    np.testing.assert_array_equal(tsne(clusters()), picture)
+    assert not np.allclose(tsne(clusters(), perplexity=5), picture)
+
+
+def test_the_seed_decides_where_the_beginning_is_random():
+    collapsed = np.zeros((40, 16))
+    first, again, other = (tsne(collapsed, perplexity=5, seed=seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first, other)
+
+
+@pytest.mark.parametrize(("points", "threads"), [(150, 1), (2000, 2)])
+def test_a_picture_of_many_points_takes_two_threads(points, threads, monkeypatch):
+    seen = []
+
+    def fit(self, embeddings):
+        seen.extend(pool["num_threads"] for pool in threadpool_info())
+        return embeddings[:, :2]
+
+    monkeypatch.setattr(projection.TSNE, "fit_transform", fit)
+    with threadpool_limits(limits=4):
+        tsne(clusters(points))
+    assert set(seen) == {threads}
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "options", "said"),
+    [
+        (np.zeros((3, 40, 16)), {}, r"shape \(N, dimensions\), got shape \(3, 40, 16\)"),
+        (np.full((40, 4), np.nan), {}, "160 NaN"),
+        (np.zeros((1, 16)), {}, r"at least two.*\(1, 16\)"),
+        (np.zeros((40, 1)), {}, r"at least two dimensions.*\(40, 1\)"),
+        (np.zeros((40, 4)), {"perplexity": 40}, "below the number of points, 40"),
+        (np.zeros((40, 4)), {"seed": -1}, "seed must be at least 0"),
+    ],
+)
+def test_a_picture_of_something_else_is_refused(embeddings, options, said):
+    with pytest.raises(ValueError, match=said):
+        tsne(embeddings, **options)
 
 
 # Both --------------------------------------------------------------------------------------------

@@ -1,14 +1,16 @@
 """What a training records: snapshots of the embedding, and curves that go with them."""
 
 import sys
+import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
 
+from ._files import whole
 from ._tensorflow import keras, tf
 from ._validation import class_labels
+from .distances import pairwise_distances
 from .evaluation import recall_at_k
 from .losses import LOSS_CLASSES
 from .triplets import check_strategy, count_triplets
@@ -25,9 +27,12 @@ class Recording:
         images: uint8 array `(N, H, W)`: the probe images.
         curves: name -> float64 array `(S,)`, measured on the probe set taken as one batch:
             `"loss"`, `"fraction of positive triplets"`, `"R@1"` (each probe image a query, the
-            others the gallery), `"easy"`, `"semi-hard"`, `"hard"` (shares of the valid triplets).
-        step_curves: name -> float64 array `(steps taken,)`: `"loss"` and
-            `"fraction of positive triplets"` of each training batch, before its update.
+            others the gallery), `"easy"`, `"semi-hard"`, `"hard"` (shares of the valid triplets),
+            `"mean embedding norm"`, and, averaged over the anchors, `"hardest positive distance"`
+            (to the farthest positive) and `"hardest negative distance"` (to the nearest negative).
+        step_curves: name -> float64 array `(steps taken,)`, measured on each training batch before
+            its update: `"loss"` and, if the training has those metrics, names as above or
+            `"accuracy"`.
     """
 
     steps: np.ndarray
@@ -44,25 +49,31 @@ class Recording:
             path: where to; its folder must exist.
             embeddings_dtype: `"float16"` halves the size and keeps three digits.
         """
-        path = Path(path)
-        arrays = {
-            "steps": self.steps,
-            "embeddings": self.embeddings.astype(embeddings_dtype),
-            "labels": self.labels,
-            "images": self.images,
-        }
-        arrays |= {f"curve {name}": values for name, values in self.curves.items()}
-        arrays |= {f"step curve {name}": values for name, values in self.step_curves.items()}
-        partial = path.with_name(f".{path.name}.part")
-        with partial.open("wb") as file:
+        arrays = self.to_arrays()
+        arrays["embeddings"] = self.embeddings.astype(embeddings_dtype)
+        with whole(path) as partial, partial.open("wb") as file:
             np.savez_compressed(file, **arrays)
-        partial.replace(path)
 
     @classmethod
     def load(cls, path):
         """Read a recording that `save` wrote; embeddings come back as float32."""
         with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+            return cls.from_arrays(dict(file))
+
+    def to_arrays(self):
+        """All of the recording as a dictionary of arrays, for a file."""
+        return {
+            "steps": self.steps,
+            "embeddings": self.embeddings,
+            "labels": self.labels,
+            "images": self.images,
+            **{f"curve {name}": values for name, values in self.curves.items()},
+            **{f"step curve {name}": values for name, values in self.step_curves.items()},
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays):
+        """The recording that `to_arrays` turned into a dictionary; other entries are ignored."""
         return cls(
             steps=arrays["steps"],
             embeddings=arrays["embeddings"].astype(np.float32),
@@ -121,6 +132,17 @@ def probe_indices(labels, per_class=100):
     return np.sort(np.concatenate(chosen))
 
 
+# What a batch's logs call a curve, and what a reader calls it.
+_STEP_CURVES = {
+    "loss": "loss",
+    "fraction_positive": "fraction of positive triplets",
+    "embedding_norm": "mean embedding norm",
+    "hardest_positive": "hardest positive distance",
+    "hardest_negative": "hardest negative distance",
+    "accuracy": "accuracy",
+}
+
+
 class EmbeddingRecorder(keras.callbacks.Callback):
     """Records the probe set's embeddings before the first update and at log-spaced steps after it.
 
@@ -136,6 +158,8 @@ class EmbeddingRecorder(keras.callbacks.Callback):
             positive if it is hard.
         squared: whether the training's distances are squared.
         snapshots: number of snapshots, as in `snapshot_steps`.
+        network: `keras.Model` from images to embeddings; `None`: the model that is trained.
+        loss: `keras.losses.Loss` to measure on the probe set; `None`: that of the strategy.
 
     Example:
 
@@ -146,7 +170,17 @@ class EmbeddingRecorder(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, images, labels, *, total_steps, strategy, margin, squared=False, snapshots=24
+        self,
+        images,
+        labels,
+        *,
+        total_steps,
+        strategy,
+        margin,
+        squared=False,
+        snapshots=24,
+        network=None,
+        loss=None,
     ):
         super().__init__()
         check_strategy(strategy)
@@ -160,7 +194,9 @@ class EmbeddingRecorder(keras.callbacks.Callback):
             )
         self.wanted = set(snapshot_steps(total_steps, snapshots))
         self.margin, self.squared = margin, squared
-        self.loss = LOSS_CLASSES[strategy](margin, squared)
+        self.loss = LOSS_CLASSES[strategy](margin, squared) if loss is None else loss
+        self.network = network
+        self._restored = False
         self._forget()
 
     def _forget(self):
@@ -168,19 +204,40 @@ class EmbeddingRecorder(keras.callbacks.Callback):
         self.looks, self.step_curves = [], {}
         self.step, self.diverged = 0, False
 
+    def restore(self, recording, step):
+        """Go on from a recording made up to a step; the next training does not start anew.
+
+        Args:
+            recording: `Recording` of the same probe set.
+            step: updates made by then.
+        """
+        curves = {name: values.tolist() for name, values in recording.curves.items()}
+        columns = zip(*curves.values(), strict=True)
+        measured = [dict(zip(curves, values, strict=True)) for values in columns]
+        self.looks = list(
+            zip(recording.steps.tolist(), recording.embeddings, measured, strict=True)
+        )
+        self.step_curves = {name: each.tolist() for name, each in recording.step_curves.items()}
+        self.step, self.diverged = int(step), False
+        self._restored = True
+
     def on_train_begin(self, logs=None):
         if getattr(self.model, "steps_per_execution", 1) != 1:
             raise ValueError("the recorder looks after single steps; set steps_per_execution=1")
-        self._forget()
-        self._embed = tf.function(lambda images: self.model(images, training=False))
-        self._look()
+        network = self.model if self.network is None else self.network
+        self._embed = tf.function(lambda images: network(images, training=False))
+        if self._restored:
+            self._restored = False
+        else:
+            self._forget()
+            self._look()
 
     def on_train_batch_begin(self, batch, logs=None):
         self.model.reset_metrics()
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
-        for key, name in (("loss", "loss"), ("fraction_positive", "fraction of positive triplets")):
+        for key, name in _STEP_CURVES.items():
             if logs and key in logs:
                 self.step_curves.setdefault(name, []).append(float(logs[key]))
         if self.step in self.wanted:
@@ -198,15 +255,19 @@ class EmbeddingRecorder(keras.callbacks.Callback):
         """The latest value of a curve of the probe set."""
         return self.looks[-1][2][name]
 
-    def recording(self):
+    def recording(self, *, planned=False):
         """What has been recorded so far, as a `Recording`.
+
+        Args:
+            planned: whether to leave out a look that an interrupt brought about.
 
         Raises:
             RuntimeError: if no training has begun.
         """
         if not self.looks:
             raise RuntimeError("nothing is recorded yet: pass the recorder to fit(callbacks=[…])")
-        steps, embeddings, measured = zip(*self.looks, strict=True)
+        looks = [look for look in self.looks if look[0] in self.wanted or not planned]
+        steps, embeddings, measured = zip(*looks, strict=True)
         return Recording(
             steps=np.array(steps, np.int64),
             embeddings=np.stack(embeddings),
@@ -235,6 +296,20 @@ class EmbeddingRecorder(keras.callbacks.Callback):
             "easy": counts.easy / counts.valid,
             "semi-hard": counts.semi_hard / counts.valid,
             "hard": counts.hard / counts.valid,
+            **self._sizes(embeddings),
+        }
+
+    def _sizes(self, embeddings):
+        metric = "squared_euclidean" if self.squared else "euclidean"
+        distances = pairwise_distances(embeddings, metric=metric).numpy()
+        same = self.labels[:, None] == self.labels
+        farthest = np.where(same, distances, 0.0).max(axis=1)
+        nearest = np.where(same, np.inf, distances).min(axis=1)
+        members = same.sum(axis=1)
+        return {
+            "mean embedding norm": float(np.linalg.norm(embeddings, axis=1).mean()),
+            "hardest positive distance": float(farthest[members > 1].mean()),
+            "hardest negative distance": float(nearest.mean()),
         }
 
 
@@ -250,17 +325,33 @@ class ProgressBar(keras.callbacks.Callback):
         total_steps: updates that the training will make.
         description: what stands before the bar.
         recorder: an `EmbeddingRecorder` of the same training, to show its latest R@1.
+        steps_per_epoch: updates that make an epoch; `None`: what Keras calls one.
+        first_step: updates made before, by a training that goes on.
     """
 
-    def __init__(self, total_steps, description="Training", recorder=None):
+    def __init__(
+        self,
+        total_steps,
+        description="Training",
+        recorder=None,
+        *,
+        steps_per_epoch=None,
+        first_step=0,
+    ):
         super().__init__()
         self.total_steps, self.description, self.recorder = total_steps, description, recorder
-        self.bar, self.done, self.latest = None, 0, {}
+        self.steps_per_epoch, self.first_step = steps_per_epoch, first_step
+        self.bar, self.done, self.latest = None, first_step, {}
 
     def on_train_begin(self, logs=None):
-        self.done, self.latest = 0, {}
+        self.done, self.latest, self.began = self.first_step, {}, time.monotonic()
         if _shows_bars():
-            self.bar = tqdm(total=self.total_steps, desc=self.description, bar_format=_BAR)
+            self.bar = tqdm(
+                total=self.total_steps,
+                initial=self.first_step,
+                desc=self.description,
+                bar_format=_BAR,
+            )
 
     def on_train_batch_end(self, batch, logs=None):
         self.done += 1
@@ -269,11 +360,19 @@ class ProgressBar(keras.callbacks.Callback):
             self.bar.update(1)
             if self.done % 10 == 0 or self.done == self.total_steps:
                 self.bar.set_postfix_str(self._state(), refresh=False)
+        elif self.steps_per_epoch and self.done % self.steps_per_epoch == 0:
+            self._line(self.done // self.steps_per_epoch)
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.bar is None:
-            line = f"{self.description}: epoch {epoch + 1}, step {self.done} of {self.total_steps}"
-            print(f"{line}, {self._state()}", flush=True)
+        if self.bar is None and not self.steps_per_epoch:
+            self._line(epoch + 1)
+
+    def _line(self, epoch):
+        steps_left = self.total_steps - self.done
+        pace = (time.monotonic() - self.began) / max(1, self.done - self.first_step)
+        left = tqdm.format_interval(steps_left * pace)
+        line = f"{self.description}: epoch {epoch}, step {self.done:,} of {self.total_steps:,}"
+        print(f"{line}, {left} left, {self._state()}", flush=True)
 
     def on_train_end(self, logs=None):
         self.close()

@@ -1,26 +1,50 @@
-"""From a model dir's `params.json` to a trained, evaluated network, and back from the files.
+"""Model dirs: from `params.json` to a trained, evaluated, visualised network, and back.
 
-A model dir holds `params.json`; training adds `model.keras`, `recording.npz` and `metrics.json`.
+A model dir holds `params.json`. `train` adds, whole or not at all,
+
+- `model.keras`: the embedding network; with the objective "classification" also `classifier.keras`,
+- `recording.npz`: what the probe set did (`callbacks.Recording`),
+- `metrics.json`: parameters and evaluation; nothing in it depends on when or how fast it ran,
+- `run.json`: how long it took, and on what,
+- `tensorboard/`: event files,
+- `checkpoint.npz` while it is not finished: all that is needed to go on;
+
+and `visualize` adds the projector to `tensorboard/`, and `tsne.html`.
 """
 
 import json
-import time
+import platform
+import shutil
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from . import datasets
-from ._tensorflow import keras
-from .callbacks import EmbeddingRecorder, Interruptible, ProgressBar, Recording, probe_indices
-from .evaluation import knn_accuracy, recall_at_k
-from .losses import LOSS_CLASSES, FractionOfPositiveTriplets
-from .networks import conv_net, settle_batch_norm
+from . import __version__, datasets
+from ._files import only_one, whole
+from ._tensorflow import describe_device, keras, tf
+from .callbacks import Recording, probe_indices
+from .checkpoints import Checkpoint
+from .evaluation import evaluate_embeddings
+from .networks import CountedDropout
 from .params import ExperimentError, Params, load_params
-from .sampling import pk_batches, random_batches
+from .projection import tsne
+from .summaries import write_projector, write_tsne_page
+from .training import Training, build_network, embed, seen_classes, untrained_network
 
 LOADERS = {"mnist": datasets.load_mnist, "fashion_mnist": datasets.load_fashion_mnist}
+
+# What a training writes, and `restart` removes.
+_WRITTEN = (
+    "checkpoint.npz",
+    "model.keras",
+    "classifier.keras",
+    "recording.npz",
+    "metrics.json",
+    "run.json",
+    "tsne.html",
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +55,9 @@ class Experiment:
         params: the `Params` it was trained with.
         network: the `keras.Model` from images to embeddings.
         recording: the `Recording` of its probe set.
-        metrics: what `evaluate_network` found, `"untrained"` and `"trained"` (which is missing if
+        metrics: what `metrics.json` holds: `"params"`, `"steps"`, `"finished"`, and what
+            `evaluate_network` found: `"untrained"` (random weights), `"pretrained"` (before this
+            training, if it started from another's weights) and `"trained"` (which is missing if
             the training diverged).
         finished: whether training ran to its end, neither interrupted nor diverged.
     """
@@ -43,161 +69,47 @@ class Experiment:
     finished: bool
 
 
-def build_network(params):
-    """The untrained network that `params` describes."""
-    return conv_net(
-        embedding_size=params.embedding_size,
-        channels=params.channels,
-        batch_norm=params.batch_norm,
-        normalize=params.normalize,
-        seed=params.seed,
-    )
-
-
-def untrained_network(params, images):
-    """The network that `params` describe, its batch normalisation settled, its weights random.
-
-    Args:
-        params: `Params`.
-        images: uint8 array `(N, H, W)`: the training images; a few thousand are shown to it.
-    """
-    network = build_network(params)
-    if params.batch_norm:
-        settle_batch_norm(network, images, batch_size=min(64, len(images)))
-    return network
-
-
-def make_batches(params, images, labels):
-    """The batches that `params` describes, and how many of them make an epoch.
-
-    Args:
-        params: `Params`.
-        images: uint8 array `(N, H, W)`.
-        labels: int array `(N,)`.
-
-    Returns:
-        `(dataset, steps_per_epoch)`; the dataset runs through all epochs once.
-
-    Raises:
-        ExperimentError: if the data has too few images or classes for these batches.
-    """
-    try:
-        if params.classes_per_batch is None:
-            dataset = random_batches(
-                images, labels, params.batch_size, seed=params.seed, epochs=params.epochs
-            )
-        else:
-            dataset = pk_batches(
-                images,
-                labels,
-                params.classes_per_batch,
-                params.images_per_class,
-                seed=params.seed,
-                epochs=params.epochs,
-            )
-    except ValueError as error:
-        raise ExperimentError(f"these parameters do not fit the data: {error}") from None
-    return dataset, int(dataset.cardinality()) // params.epochs
-
-
-def fit(network, params, images, labels, *, probe=None, progress=True):
-    """Train a network in place, as `params` say.
-
-    A `KeyboardInterrupt` (Ctrl-C, or the stop button of a notebook) ends training cleanly: the
-    network keeps what it has learnt so far, and what was recorded is returned.
-
-    Args:
-        network: `keras.Model` from images to embeddings.
-        params: `Params`.
-        images: uint8 array `(N, H, W)`: the training images.
-        labels: int array `(N,)`.
-        probe: `(images, labels)` of the probe set to record, by default the first 100 training
-            images of each class.
-        progress: whether to show how far training is.
-
-    Returns:
-        `(recording, finished)`: a `Recording`, and whether training ran to its end. One that is
-        interrupted, or diverges, did not.
-
-    Raises:
-        ExperimentError: if the data has too few images or classes for these batches.
-    """
-    dataset, steps = make_batches(params, images, labels)
-    total_steps = steps * params.epochs
-    if probe is None:
-        chosen = probe_indices(labels)
-        probe = images[chosen], labels[chosen]
-    recorder = EmbeddingRecorder(
-        *probe,
-        total_steps=total_steps,
-        strategy=params.strategy,
-        margin=params.margin,
-        squared=params.squared,
-        snapshots=params.snapshots,
-    )
-    soft = params.margin == "soft"
-    network.compile(
-        optimizer=keras.optimizers.Adam(params.learning_rate),
-        loss=LOSS_CLASSES[params.strategy](params.margin, params.squared),
-        metrics=[] if soft else [FractionOfPositiveTriplets(params.margin, params.squared)],
-    )
-    callbacks = [recorder, ProgressBar(total_steps, recorder=recorder)] if progress else [recorder]
-    with Interruptible(*callbacks) as training:
-        network.fit(
-            dataset,
-            epochs=params.epochs,
-            steps_per_epoch=steps,
-            shuffle=False,
-            callbacks=callbacks,
-            verbose=0,
-        )
-    return recorder.recording(), training.finished and not recorder.diverged
-
-
-def embed(network, images, batch_size=1000):
-    """Embeddings of images, as a float32 array `(N, D)`.
-
-    Args:
-        network: `keras.Model` from images to embeddings.
-        images: uint8 array `(N, H, W)`.
-        batch_size: images at a time.
-    """
-    return np.asarray(network.predict(images, batch_size=batch_size, verbose=0), np.float32)
-
-
-def evaluate_network(network, data):
+def evaluate_network(network, data, *, held_out_classes=(), classifier=None):
     """How good a network's embeddings are on test images it has not seen.
 
-    - `"recall_at_k"`: every test image is a query, all *other* test images are the gallery.
-    - `"knn_accuracy"`: every test image is a query, the training images are the gallery; by the
-      nearest neighbour (`"1"`) and by a vote of five (`"5"`).
+    Test images are queries. Their gallery is the other test images, for k-NN accuracy the training
+    images.
 
     Args:
         network: `keras.Model` from images to embeddings.
         data: `(x_train, y_train), (x_test, y_test)`.
+        held_out_classes: classes that training did not see; they are also evaluated apart.
+        classifier: `keras.Model` from images to logits, whose accuracy is measured too.
 
     Returns:
-        Dictionary of the two, and of the numbers of `"queries"` and `"training_gallery"`, ready
-        for JSON.
+        Dictionary as of `evaluation.evaluate_embeddings`, and `"accuracy"` if there is a
+        classifier; ready for JSON.
     """
     (x_train, y_train), (x_test, y_test) = data
-    gallery, queries = embed(network, x_train), embed(network, x_test)
-    recall = recall_at_k(queries, y_test, k=(1, 2, 4, 8))
-    return {
-        "queries": len(queries),
-        "training_gallery": len(gallery),
-        "recall_at_k": {str(k): value for k, value in recall.items()},
-        "knn_accuracy": {
-            str(k): knn_accuracy(queries, y_test, gallery, y_train, k=k) for k in (1, 5)
-        },
-    }
+    found = evaluate_embeddings(
+        embed(network, x_test),
+        y_test,
+        embed(network, x_train),
+        y_train,
+        held_out_classes=held_out_classes,
+    )
+    if classifier is not None:
+        # Where classes were held out it cannot know them: it is asked about the others.
+        known = ~np.isin(y_test, list(held_out_classes))
+        predicted = embed(classifier, x_test[known]).argmax(axis=1)
+        found["accuracy"] = float((predicted == y_test[known]).mean())
+    return found
 
 
-def train(model_dir, *, progress=True, say=print):
-    """Train the experiment of a model dir from the beginning, evaluate it, and write its files.
+def train(model_dir, *, restart=False, progress=True, say=print):
+    """Train the experiment of a model dir, evaluate it, and write its files.
+
+    A training that was interrupted or killed goes on where its last checkpoint is, and ends equal
+    to one that was not. One that is finished is left as it is.
 
     Args:
         model_dir: path of a folder with `params.json`.
+        restart: whether to throw away what an earlier training has left and begin anew.
         progress: whether to show how far training is.
         say: function that is given each line worth telling.
 
@@ -205,44 +117,147 @@ def train(model_dir, *, progress=True, say=print):
         `Experiment`. If training was interrupted, the files hold what was reached.
 
     Raises:
-        ExperimentError: if the model dir or its parameters are not usable.
+        ExperimentError: if the model dir or its parameters are not usable, another training runs
+            in it, or it holds the training of other parameters.
+        OSError: if the folder cannot be written to, or the disk is full; files are as they were.
     """
     model_dir = Path(model_dir)
     params = load_params(model_dir)
+    with only_one(model_dir):
+        if restart:
+            _remove_results(model_dir)
+        checkpoint = _what_is_there(model_dir, params)
+        if checkpoint is None and (model_dir / "metrics.json").exists():
+            say(f"{model_dir} is trained already; --restart trains it anew")
+            experiment = load_experiment(model_dir)
+            say(_summary("Trained", experiment.metrics["trained"]))
+            return experiment
+        return _train(model_dir, params, checkpoint, progress, say)
+
+
+def _train(model_dir, params, checkpoint, progress, say):
     data = LOADERS[params.dataset](params.profile)
     (x_train, y_train), (x_test, y_test) = data
-    network = untrained_network(params, x_train)
     say(f"{len(x_train):,} training and {len(x_test):,} test images of {params.dataset}")
-    untrained = evaluate_network(network, data)
-    say(_summary("Untrained", untrained))
+    if params.held_out_classes:
+        held_out = ", ".join(map(str, params.held_out_classes))
+        say(f"Held out of training: class {held_out}")
+    seen, _ = seen_classes(params, x_train, y_train)
+    network = untrained_network(params, seen)
+    if checkpoint is None:
+        baselines = _baselines(model_dir, params, network, data, say)
+    else:
+        baselines = {key: value for key, value in checkpoint.notes.items() if key != "params"}
+        say(_summary("Untrained", baselines["untrained"]))
     chosen = probe_indices(y_test)
-    start = time.perf_counter()
-    recording, finished = fit(
+    training = Training(
         network,
         params,
         x_train,
         y_train,
         probe=(x_test[chosen], y_test[chosen]),
-        progress=progress,
+        checkpoint=checkpoint,
     )
-    seconds = time.perf_counter() - start
+    if checkpoint is not None:
+        say(f"Going on at step {checkpoint.step:,} of {training.total_steps:,}")
+    finished = training.run(
+        progress=progress,
+        checkpoint_path=model_dir / "checkpoint.npz",
+        notes={"params": params.model_dump(mode="json"), **baselines},
+        log_dir=model_dir / "tensorboard",
+    )
+    return _keep(model_dir, training, network, baselines, data, finished, say)
+
+
+def _baselines(model_dir, params, network, data, say):
+    """Evaluate the network before training; give it the weights it is to start from."""
+    held_out = params.held_out_classes
+    baselines = {"untrained": evaluate_network(network, data, held_out_classes=held_out)}
+    say(_summary("Untrained", baselines["untrained"]))
+    if params.pretrained_from is not None:
+        source = (model_dir / params.pretrained_from).resolve()
+        _take_weights(network, load_network(source), source)
+        baselines["pretrained"] = evaluate_network(network, data, held_out_classes=held_out)
+        say(_summary(f"Start from {source.name}", baselines["pretrained"]))
+    return baselines
+
+
+def _keep(model_dir, training, network, baselines, data, finished, say):
+    """Write what a training has reached, evaluate it, and write that."""
+    params, recorder = training.params, training.recorder
+    recording = recorder.recording()
     usable = bool(np.isfinite(recording.embeddings[-1]).all())
     done = "Trained" if finished else "Interrupted; what was learnt is kept"
     done = done if usable else "Diverged; what was recorded is kept"
-    say(f"{done}: {recording.steps[-1]:,} steps in {seconds:.0f} s")
+    seconds = training.seconds
+    say(f"{done}: {recorder.step:,} steps in {seconds:.0f} s")
     metrics = {
-        "untrained": untrained,
-        "steps": int(recording.steps[-1]),
+        "params": params.model_dump(mode="json"),
+        "steps": recorder.step,
         "finished": finished,
-        "seconds": round(seconds, 1),
+        **baselines,
     }
+    classifier = training.model if params.objective == "classification" else None
     # Written before the evaluation, so that nobody loses a training by being impatient with that.
-    _write(model_dir, network, recording, metrics)
+    _write_model(model_dir / "model.keras", network)
+    if classifier is not None:
+        _write_model(model_dir / "classifier.keras", _uncompiled(classifier))
+    recording.save(model_dir / "recording.npz")
+    _write_json(model_dir / "run.json", _run(seconds))
+    _write_json(model_dir / "metrics.json", metrics)
     if usable:
-        metrics["trained"] = evaluate_network(network, data)
+        metrics["trained"] = evaluate_network(
+            network, data, held_out_classes=params.held_out_classes, classifier=classifier
+        )
         say(_summary("Trained", metrics["trained"]))
-        _write_metrics(model_dir, metrics)
+        _write_json(model_dir / "metrics.json", metrics)
+    if finished or not usable:
+        (model_dir / "checkpoint.npz").unlink(missing_ok=True)
     return Experiment(params, network, recording, metrics, finished)
+
+
+def _what_is_there(model_dir, params):
+    """The checkpoint to go on from, or `None`: nothing is trained yet, or all of it.
+
+    What is left of a training that diverged is removed, since it would diverge again.
+    """
+    path = model_dir / "checkpoint.npz"
+    checkpoint = Checkpoint.load(path) if path.exists() else None
+    metrics = _read_json(model_dir / "metrics.json")
+    if metrics is not None:
+        _refuse_other_params(model_dir, params, metrics.get("params"))
+        if metrics.get("finished") and "trained" in metrics:
+            path.unlink(missing_ok=True)
+            return None
+    if checkpoint is not None:
+        _refuse_other_params(model_dir, params, checkpoint.notes.get("params"))
+    elif (model_dir / "model.keras").exists() and metrics is None:
+        raise ExperimentError(
+            f"{model_dir} has a model.keras whose training is unknown; --restart replaces it"
+        )
+    elif metrics is not None:
+        _remove_results(model_dir)
+    return checkpoint
+
+
+def _refuse_other_params(model_dir, params, before):
+    changed = _changes(params, before)
+    if changed:
+        raise ExperimentError(
+            f"{model_dir} holds a training with other parameters ({changed}); --restart throws "
+            "it away and trains anew"
+        )
+
+
+def _changes(params, before):
+    """What of `params` is unlike a dictionary of earlier ones, in words; empty if nothing is."""
+    now = params.model_dump(mode="json")
+    if before is None:
+        return "unknown ones"
+    keys = [key for key in {**now, **before} if now.get(key) != before.get(key)]
+    return ", ".join(
+        f"{key} was {json.dumps(before.get(key))}, is {json.dumps(now.get(key))}" for key in keys
+    )
 
 
 def evaluate(model_dir, *, say=print):
@@ -256,50 +271,199 @@ def evaluate(model_dir, *, say=print):
         Dictionary as of `evaluate_network`.
 
     Raises:
-        ExperimentError: if the model dir or its parameters are not usable, nothing is trained, or
-            the training diverged.
+        ExperimentError: if the model dir or its parameters are not usable, nothing is trained, its
+            weights do not fit the parameters, or the training diverged.
     """
     model_dir = Path(model_dir)
     params = load_params(model_dir)
-    network = load_network(model_dir)
+    network = _trained_network(model_dir, params, say)
+    classifier = None
+    if params.objective == "classification" and (model_dir / "classifier.keras").exists():
+        classifier = load_network(model_dir, "classifier.keras")
     data = LOADERS[params.dataset](params.profile)
     try:
-        metrics = evaluate_network(network, data)
+        metrics = evaluate_network(
+            network, data, held_out_classes=params.held_out_classes, classifier=classifier
+        )
     except ValueError as error:  # a training that diverged leaves a network of NaN
         raise ExperimentError(f"{model_dir}: its network is of no use: {error}") from None
+    for line in _table(metrics):
+        say(line)
     say(_summary("Trained", metrics))
     return metrics
 
 
-def load_network(model_dir):
+def visualize(model_dir, *, perplexity=25, say=print):
+    """Show where the trained network of a model dir puts the test images.
+
+    Writes TensorBoard's projector into `tensorboard/`, and a picture by t-SNE as `tsne.html`, one
+    page that needs no network.
+
+    Args:
+        model_dir: path of a folder in which `train` has run.
+        perplexity: t-SNE's perplexity: roughly, how many neighbours count as near.
+        say: function that is given each line worth telling.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        ExperimentError: as `evaluate`.
+        OSError: if the folder cannot be written to, or the disk is full.
+    """
+    model_dir = Path(model_dir)
+    params = load_params(model_dir)
+    network = _trained_network(model_dir, params, say)
+    _, (images, labels) = LOADERS[params.dataset](params.profile)
+    embeddings = embed(network, images)
+    if not np.isfinite(embeddings).all():
+        raise ExperimentError(f"{model_dir}: its network is of no use: embeddings are not finite")
+    metrics = _read_json(model_dir / "metrics.json")
+    log_dir = model_dir / "tensorboard"
+    log_dir.mkdir(exist_ok=True)
+    write_projector(log_dir, embeddings, labels, images)
+    say(f"Projector of {len(images):,} test images: tensorboard --logdir {log_dir}")
+    points = tsne(embeddings, perplexity=perplexity, seed=params.seed)
+    page = model_dir / "tsne.html"
+    write_tsne_page(
+        page,
+        points,
+        labels,
+        images,
+        embeddings=embeddings,
+        caption=_caption(params, len(images), perplexity, metrics),
+    )
+    say(f"t-SNE, perplexity {perplexity}: {page}")
+    return page
+
+
+def _caption(params, count, perplexity, metrics):
+    caption = (
+        f"t-SNE, perplexity {perplexity:g}, of the {params.embedding_size}-dimensional embeddings "
+        f"of {count:,} test images of {params.dataset}."
+    )
+    if metrics and "untrained" in metrics:
+        baseline = metrics["untrained"]["recall_at_k"]["1"]
+        caption += f" Untrained, the network's R@1 is {baseline:.4f}."
+    return caption
+
+
+def load_experiment(model_dir):
+    """What a finished training has left in a model dir, as an `Experiment`.
+
+    Raises:
+        ExperimentError: if something is missing or cannot be read.
+    """
+    model_dir = Path(model_dir)
+    params = load_params(model_dir)
+    metrics = _read_json(model_dir / "metrics.json")
+    path = model_dir / "recording.npz"
+    if metrics is None or not path.exists():
+        raise ExperimentError(f"{model_dir} has no finished training; train it first")
+    try:
+        recording = Recording.load(path)
+    except (KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        raise ExperimentError(f"{path} is damaged; train it again with --restart") from None
+    return Experiment(params, load_network(model_dir), recording, metrics, metrics["finished"])
+
+
+def load_network(model_dir, name="model.keras"):
     """The trained network of a model dir.
+
+    Args:
+        model_dir: path of the folder.
+        name: which of its networks.
 
     Raises:
         ExperimentError: if there is none, or its file cannot be read.
     """
-    path = Path(model_dir) / "model.keras"
+    path = Path(model_dir) / name
     if not path.exists():
-        raise ExperimentError(f"{model_dir} has no model.keras yet; train it first")
+        raise ExperimentError(f"{model_dir} has no {name} yet; train it first")
     if not zipfile.is_zipfile(path):
         raise ExperimentError(f"{path} is damaged, or no model that Keras saved; train it again")
     try:
         return keras.models.load_model(path)
-    except (ValueError, OSError) as error:
+    except (KeyError, ValueError, OSError, TypeError) as error:
         raise ExperimentError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
 
 
-def _write(model_dir, network, recording, metrics):
-    partial = model_dir / ".model.part.keras"
-    network.save(partial)
-    partial.replace(model_dir / "model.keras")
-    recording.save(model_dir / "recording.npz")
-    _write_metrics(model_dir, metrics)
+def _trained_network(model_dir, params, say):
+    """The network of a model dir, if it is the one that `params` describe."""
+    saved = load_network(model_dir)
+    network = build_network(params)
+    _take_weights(network, saved, model_dir / "model.keras")
+    metrics = _read_json(model_dir / "metrics.json") or {}
+    changed = _changes(params, metrics.get("params", params.model_dump(mode="json")))
+    if changed:
+        say(f"Note: params.json has changed since this network was trained ({changed})")
+    return network
 
 
-def _write_metrics(model_dir, metrics):
-    partial = model_dir / ".metrics.json.part"
-    partial.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    partial.replace(model_dir / "metrics.json")
+def _take_weights(network, source, where):
+    """Copy the weights of a network of the same architecture."""
+    own, others = _learnt_weights(network), _learnt_weights(source)
+    for name in {**own, **others}:
+        wanted, found = (
+            tuple(weights[name].shape) if name in weights else "none" for weights in (own, others)
+        )
+        if wanted != found:
+            raise ExperimentError(
+                f"the weights of {where} do not fit the parameters: {name} has shape {found} "
+                f"there, {wanted} here"
+            )
+    for name, weight in own.items():
+        weight.assign(others[name])
+
+
+def _learnt_weights(network):
+    """Name -> weight, but for the counters of dropout, which decide nothing in use."""
+    layers = [layer for layer in network.layers if not isinstance(layer, CountedDropout)]
+    return {f"{layer.name}/{weight.name}": weight for layer in layers for weight in layer.weights}
+
+
+def _uncompiled(model):
+    """The same layers without optimizer and loss, for a file that holds the network only."""
+    return keras.Model(model.input, model.output, name=model.name)
+
+
+def _write_model(path, network):
+    with whole(path) as partial:
+        network.save(partial)
+
+
+def _write_json(path, values):
+    with whole(path) as partial:
+        partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def _read_json(path):
+    if not path.exists():
+        return None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        raise ExperimentError(f"{path} is damaged; --restart trains anew")
+    return values
+
+
+def _remove_results(model_dir):
+    for name in _WRITTEN:
+        (model_dir / name).unlink(missing_ok=True)
+    shutil.rmtree(model_dir / "tensorboard", ignore_errors=True)
+
+
+def _run(seconds):
+    return {
+        "seconds": round(seconds, 1),
+        "device": describe_device(),
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "tripletviz": __version__,
+    }
 
 
 def _summary(name, metrics):
@@ -309,3 +473,36 @@ def _summary(name, metrics):
         f"{queries - 1:,} as gallery), 1-NN accuracy {metrics['knn_accuracy']['1']:.4f} "
         f"(gallery: {gallery:,} training images)"
     )
+
+
+def _table(metrics):
+    """The evaluation as aligned lines, one column for each set of classes."""
+    parts = {"all classes": metrics}
+    parts |= {
+        name.replace("_", " "): metrics[name] for name in ("seen", "held_out") if name in metrics
+    }
+    rows = {}
+    for part, found in parts.items():
+        verification = found["verification"]
+        rate = verification["false_accept_rate"]
+        values = {f"recall@{k}": value for k, value in found["recall_at_k"].items()}
+        values |= {
+            "precision@1": found["precision_at_1"],
+            "R-precision": found["r_precision"],
+            "MAP@R": found["map_at_r"],
+            "NMI": found["nmi"],
+            "ROC AUC": verification["roc_auc"],
+            "equal error rate": verification["equal_error_rate"],
+            f"true accept rate at false accept rate {rate:g}": verification["true_accept_rate"],
+            "  its threshold, a distance": verification["threshold"],
+        }
+        values |= {f"{k}-NN accuracy": value for k, value in found["knn_accuracy"].items()}
+        if "accuracy" in found:
+            values["accuracy of the softmax layer"] = found["accuracy"]
+        for name, value in values.items():
+            rows.setdefault(name, {})[part] = value
+    width = max(map(len, rows))
+    yield " ".join([" " * width, *(f"{part:>12}" for part in parts)])
+    for name, values in rows.items():
+        cells = [f"{values[part]:12.4f}" if part in values else " " * 12 for part in parts]
+        yield " ".join([f"{name:<{width}}", *cells])

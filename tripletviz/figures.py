@@ -8,6 +8,7 @@ carries a text alternative for readers who do not see it (`alt_text`).
 import base64
 import io
 import math
+import numbers
 import textwrap
 
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image
 from plotly.subplots import make_subplots
 
 from ._validation import class_labels, positive_integer
+from .evaluation import recall_at_k
 from .palette import CLASS_COLORS
 
 CLASS_SYMBOLS = (
@@ -53,7 +55,19 @@ _MOST_IMAGES = 300  # more would make a figure of more than 100 kB that nobody c
 _MOST_SAID = 20  # images in a text alternative
 _MOST_NEIGHBOURS = 10  # more would not leave their captions room
 _PANEL = 140  # height of a panel of curves
-_MANY_POINTS = 5000  # from here on the browser draws faster by WebGL than as SVG
+# From here on points are drawn by WebGL. With 10,000 of them SVG is as fast as WebGL in software,
+# and it is seen where the browser has no WebGL.
+_MANY_POINTS = 20_000
+
+_CLASS_LEGEND = {"title": {"text": "class", "font": {"size": _FONT}}, "itemsizing": "constant"}
+
+# Parallel coordinates.
+_RUNS_HEIGHT = 300
+_LABELS_HEIGHT = 40  # two lines, and what Plotly leaves beneath them
+_COLOR_BAR_WIDTH = 90  # with its ticks and the space left of it
+_TICK_FONT = 12
+_TICK_LETTERS = 15
+_FEW_VALUES = 6
 
 # A sheet of images is stored with a palette: values below 252 are shades of ink, white being 0.
 _FRAMES = {_EDGE_COLOR: 252, _INK_COLOR: 253, RIGHT_COLOR: 254, WRONG_COLOR: 255}
@@ -278,45 +292,9 @@ def embedding_scatter(
     embedding_scatter(pca_frames(snapshots)[-1], labels)
     ```
     """
-    points = np.asarray(points, dtype="float32")
-    if points.ndim != 2 or points.shape[1] != 2 or not len(points):
-        raise ValueError(f"points must have shape (N, 2), N above 0, got {points.shape}.")
-    if not np.isfinite(points).all():
-        raise ValueError("points must be finite, got NaN or infinite values.")
-    labels = class_labels(labels, len(points), of="points")
-    classes = np.unique(labels)
-    names = {label: str((class_names or {}).get(int(label), label)) for label in classes}
-    # A digit keeps its colour where only some digits are shown; other labels are numbered anew.
-    digits = classes[0] >= 0 and classes[-1] < len(CLASS_COLORS)
-
-    figure, said = go.Figure(), []
-    kind = go.Scattergl if len(points) > _MANY_POINTS else go.Scatter
-    for rank, label in enumerate(classes):
-        members = points[labels == label]
-        color, symbol = _class_style(int(label) if digits else rank)
-        figure.add_trace(
-            kind(
-                x=members[:, 0],
-                y=members[:, 1],
-                mode="markers",
-                name=names[label],
-                marker={"color": color, "symbol": symbol, "size": 7, "opacity": 0.75},
-                hovertemplate=f"class {names[label]}<br>%{{x:.3g}}, %{{y:.3g}}<extra></extra>",
-            )
-        )
-        x, y = (float(value) for value in np.median(members, axis=0))
-        figure.add_annotation(
-            x=x,
-            y=y,
-            text=f"<b>{names[label]}</b>",
-            showarrow=False,
-            font={"size": 15, "color": _INK_COLOR},
-            bgcolor="rgba(255,255,255,0.85)",
-            bordercolor=color,
-            borderwidth=2,
-            borderpad=2,
-        )
-        said.append(f"{names[label]}: {len(members)} points around ({x:.3g}, {y:.3g})")
+    figure, alt = _class_points(points, labels, class_names, size=7)
+    for trace in figure.data:
+        trace.hovertemplate = f"class {trace.name}<br>%{{x:.3g}}, %{{y:.3g}}<extra></extra>"
     common = {"zeroline": False, "automargin": True} | _AXIS_FONTS
     figure.update_xaxes(title_text=axis_titles[0], **common)
     # Where there is little width, the plot becomes less high instead of showing emptiness.
@@ -327,17 +305,137 @@ def embedding_scatter(
         constraintoward="top",
         **common,
     )
-    alt = (
-        f"Scatter plot of {_count(len(points), 'point')} in "
-        f"{_count(len(classes), 'class', 'classes')}. Median of each class: {'; '.join(said)}."
-    )
     return _finished(
         figure,
         title or "Do the classes lie apart?",
         alt,
         plot_height=420,
         margin={"l": 20, "r": 10, "b": 60},
-        legend={"title": {"text": "class", "font": {"size": _FONT}}, "itemsizing": "constant"},
+        legend=_CLASS_LEGEND,
+        showlegend=True,
+    )
+
+
+def parallel_coordinates(
+    rows, parameters, metrics, title=None, logarithmic=(), lower_is_better=False, baseline=None
+):
+    """One line a run, through an upright axis for each parameter and each metric.
+
+    A line's colour is its run's last metric; the darker, the better. The reader can drag along an
+    axis to keep only the lines that cross it there, and drag an axis by its label.
+
+    Args:
+        rows: dicts, one a run, from names to values. A parameter whose values are all numbers has
+            an axis of numbers; any other (words, booleans, `None`) has a place for each value.
+        parameters: names of what was varied, in the order of their axes.
+        metrics: a dict from names to labels, with units if they have any. Their axes follow; their
+            values are finite. The last one gives colours and title.
+        title: the finding, or a question; `None` for the best run and its parameters.
+        logarithmic: names of parameters, all their values above 0, whose axis is logarithmic.
+        lower_is_better: whether the best run is the one with the lowest last metric.
+        baseline: last metric of the best run before its training, or `None` if there is no such.
+
+    Returns:
+        A `plotly.graph_objects.Figure`. Axes stand too close together for their ticks where it has
+        less than `layout.meta["least_width"]` pixels.
+
+    Raises:
+        ValueError: no rows or no metrics, a name that a row lacks, a metric that is not finite, or
+            a logarithmic axis for what is not above 0.
+
+    Example:
+
+    ```python
+    rows = [{"margin": 0.2, "recall": 0.981}, {"margin": 0.5, "recall": 0.988}]
+    parallel_coordinates(rows, ["margin"], {"recall": "R@1"})
+    ```
+    """
+    _check_runs(rows, parameters, metrics, logarithmic)
+    axes = [_parameter_axis(name, [row[name] for row in rows], logarithmic) for name in parameters]
+    axes += [_metric_axis(metrics[name], [row[name] for row in rows]) for name in metrics]
+    name, label = list(metrics.items())[-1]
+    values = np.array([row[name] for row in rows], float)
+    best = int(values.argmin() if lower_is_better else values.argmax())
+    settings = [f"{_spoken(key)} {_spoken(rows[best][key])}" for key in parameters]
+    finding = f"Best {label} {values[best]:#.4g}"
+    finding += "" if baseline is None else f" (untrained {baseline:#.4g})"
+    finding += f" with {', '.join(settings)}" if settings else ""
+    alt = (
+        f"Parallel coordinates: {_count(len(rows), 'line')}, one a run, through "
+        f"{_count(len(axes), 'axis', 'axes')}: {'; '.join(_axis_in_words(axis) for axis in axes)}."
+    )
+    figure = go.Figure(
+        go.Parcoords(
+            dimensions=axes,
+            line=_colors_of_runs(values, label, lower_is_better),
+            labelfont={"size": _SMALL_FONT},
+            tickfont={"size": _TICK_FONT},
+            # Plotly would write the ends of each axis across its label; the ticks say enough.
+            rangefont={"size": _TICK_FONT, "color": "rgba(0,0,0,0)"},
+        )
+    )
+    margin = {"l": max(_ticks_width(axes[0]), _label_width(axes[0]) // 2) + _SIDE, "r": 20, "b": 20}
+    # Between two axes stand the ticks of the right one; they may end across the left one.
+    needed = [_label_width(axis) + 8 for axis in axes]
+    needed += [0.85 * _ticks_width(axis) for axis in axes[1:]]
+    least = math.ceil(margin["l"] + max(needed) * (len(axes) - 1)) + _COLOR_BAR_WIDTH
+    figure = _finished(figure, title or finding, alt, plot_height=_RUNS_HEIGHT, margin=margin)
+    # The labels of the axes stand above the plot, in its margin.
+    return figure.update_layout(
+        height=figure.layout.height + _LABELS_HEIGHT,
+        margin_t=figure.layout.margin.t + _LABELS_HEIGHT,
+        meta=figure.layout.meta | {"least_width": least},
+    )
+
+
+def tsne_scatter(points, labels, embeddings=None, title=None, class_names=None):
+    """A t-SNE picture: as `embedding_scatter`, without axes, since those have no meaning.
+
+    Args:
+        points: floats of shape `(N, 2)`, as from `projection.tsne`, N at least 2.
+        labels: integers of shape `(N,)`.
+        embeddings: floats of shape `(N, dimensions)` that the points stand for, to compare the
+            neighbours there with those in the picture; or `None`.
+        title: the finding; `None` for the share of points whose nearest neighbour in the picture
+            is of their class (recall@1), and that in the embedding.
+        class_names: a dict from label to name, or `None` to show the labels themselves.
+
+    Returns:
+        A `plotly.graph_objects.Figure`. The `customdata` of each class are its points' indices.
+
+    Raises:
+        ValueError: arrays of another shape, not finite, or that do not fit together.
+
+    Example:
+
+    ```python
+    tsne_scatter(tsne(embeddings), labels, embeddings)
+    ```
+
+    Reference:
+        van der Maaten, Hinton, *Visualizing data using t-SNE*, JMLR 9, 2008.
+    """
+    figure, alt = _class_points(points, labels, class_names, size=5)
+    labels = class_labels(labels)
+    for trace, label in zip(figure.data, np.unique(labels), strict=True):
+        trace.customdata = np.flatnonzero(labels == label)
+        trace.hovertemplate = f"class {trace.name}<br>index %{{customdata}}<extra></extra>"
+    if title is None:
+        share = recall_at_k(points, labels, k=1)
+        title = f"The nearest neighbour of {share:.1%} of {_count(len(labels), 'point')} is of "
+        title += "their class"
+        if embeddings is not None:
+            title += f"; in the embedding, of {recall_at_k(embeddings, labels, k=1):.1%}"
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False, scaleanchor="x", constrain="domain", constraintoward="top")
+    return _finished(
+        figure,
+        title,
+        f"Each point is a query, all others are the gallery. {alt} Distances between classes mean "
+        "little, and axes nothing.",
+        plot_height=420,
+        margin={"l": 10, "r": 10, "b": 10},
+        legend=_CLASS_LEGEND,
         showlegend=True,
     )
 
@@ -565,6 +663,196 @@ def _curve_in_words(panel, name, values):
         f"{named}: from {_three_digits(there[0])} to {_three_digits(there[-1])}, "
         f"lowest {_three_digits(there.min())}, highest {_three_digits(there.max())}."
     )
+
+
+# Runs --------------------------------------------------------------------------------------------
+
+
+def _check_runs(rows, parameters, metrics, logarithmic):
+    if not len(rows) or not metrics:
+        raise ValueError(f"rows and metrics must not be empty, got {len(rows)} and {len(metrics)}.")
+    for row in rows:
+        missing = [name for name in (*parameters, *metrics) if name not in row]
+        if missing:
+            raise ValueError(f"every row must have {missing[0]!r}, got one with {list(row)}.")
+        for name in metrics:
+            if not _is_number(row[name]) or not math.isfinite(row[name]):
+                raise ValueError(f"{name!r} must hold finite numbers, got {row[name]!r}.")
+        for name in set(logarithmic) & set(parameters):
+            if not _is_number(row[name]) or not row[name] > 0:
+                raise ValueError(
+                    f"{name!r} must be above 0 for a logarithmic axis, got {row[name]!r}."
+                )
+
+
+def _parameter_axis(name, values, logarithmic):
+    """A dimension of Plotly's: ticks at the values themselves where they are few."""
+    if not all(map(_is_number, values)):
+        # Numbers first, in their order, then words.
+        order = sorted(values, key=lambda value: (not _is_number(value), _sortable(value)))
+        words = list(dict.fromkeys(map(_spoken, order)))
+        return {
+            "label": _in_two_lines(_spoken(name)),
+            "values": [words.index(_spoken(value)) for value in values],
+            "range": [-0.4, len(words) - 0.6],
+            "tickvals": list(range(len(words))),
+            "ticktext": [_cut(word) for word in words],
+        }
+    axis = {"label": _in_two_lines(_spoken(name)), "values": values}
+    distinct = sorted(set(values))
+    scale = math.log10 if name in logarithmic else float
+    if name in logarithmic and len(distinct) > _FEW_VALUES:
+        distinct = _round_numbers(distinct[0], distinct[-1])
+    elif len(distinct) > _FEW_VALUES:
+        return axis
+    ticks = _far_enough_apart([scale(value) for value in distinct])
+    return axis | {
+        "values": [scale(value) for value in values],
+        "range": _ends([scale(value) for value in values]),
+        "tickvals": ticks,
+        "ticktext": [_spoken(value) for value in distinct if scale(value) in ticks],
+    }
+
+
+def _metric_axis(label, values):
+    return {"label": _in_two_lines(label), "values": values, "range": _ends(values)}
+
+
+def _ends(values):
+    low, high = min(values), max(values)
+    room = 0 if low < high else abs(low) / 20 or 1
+    return [low - room, high + room]
+
+
+def _round_numbers(low, high):
+    """1, 2 and 5 times the powers of ten from `low` to `high`; at least the two themselves."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    # As text, so that 1e-05 is exactly what a person would write.
+    there = [float(f"{factor}e{power}") for power in powers for factor in (1, 2, 5)]
+    there = [number for number in there if low <= number <= high]
+    return there if len(there) > 1 else [low, high]
+
+
+def _far_enough_apart(places):
+    """Those of increasing places whose ticks do not run into each other."""
+    kept = places[:1]
+    for place in places[1:]:
+        if place - kept[-1] >= 0.055 * (places[-1] - places[0]):
+            kept.append(place)
+    return kept
+
+
+def _colors_of_runs(values, label, lower_is_better):
+    low, high = _ends(values.tolist())
+    return {
+        "color": values,
+        "cmin": low,
+        "cmax": high,
+        "colorscale": "Cividis",
+        # Its light end is faint on white: that is for the runs nobody looks for.
+        "reversescale": not lower_is_better,
+        "showscale": True,
+        "colorbar": {
+            "title": {"text": _in_two_lines(label), "font": {"size": _SMALL_FONT}},
+            "tickfont": {"size": _TICK_FONT},
+            "thickness": 14,
+            "len": 1,
+            "outlinewidth": 0,
+        },
+    }
+
+
+def _axis_in_words(axis):
+    label = axis["label"].replace("<br>", " ")
+    if "ticktext" in axis:
+        return f"{label} {', '.join(axis['ticktext'])}"
+    return f"{label} from {min(axis['values']):.4g} to {max(axis['values']):.4g}"
+
+
+def _spoken(value):
+    """A name or a value as a person says it."""
+    if _is_number(value):
+        return f"{value:g}"
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    return str(value).replace("_", " ")
+
+
+def _sortable(value):
+    return value if _is_number(value) else _spoken(value)
+
+
+def _is_number(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _cut(text):
+    """A long text without its middle: what tells two of them apart is often at the end."""
+    half = _TICK_LETTERS // 2
+    return text if len(text) <= _TICK_LETTERS else f"{text[:half]}…{text[-half:]}"
+
+
+def _in_two_lines(text):
+    """The narrowest way to set words in at most two lines."""
+    for width in range(1, len(text)):
+        lines = textwrap.wrap(text, width, break_long_words=False)
+        if len(lines) <= 2:
+            return "<br>".join(lines)
+    return text
+
+
+def _ticks_width(axis):
+    # Plotly's own ticks of a metric have about five digits.
+    letters = max(map(len, axis.get("ticktext") or ["0.9876"]), default=0)
+    return round(0.56 * _TICK_FONT * letters) + 10
+
+
+def _label_width(axis):
+    return round(0.56 * _SMALL_FONT * max(map(len, axis["label"].split("<br>"))))
+
+
+# Points ------------------------------------------------------------------------------------------
+
+
+def _class_points(points, labels, class_names, size):
+    """A figure of points with a trace and a name for each class; and what it shows, in words."""
+    points = np.asarray(points, dtype="float32")
+    if points.ndim != 2 or points.shape[1] != 2 or not len(points):
+        raise ValueError(f"points must have shape (N, 2), N above 0, got {points.shape}.")
+    if not np.isfinite(points).all():
+        raise ValueError("points must be finite, got NaN or infinite values.")
+    labels = class_labels(labels, len(points), of="points")
+    classes = np.unique(labels)
+    names = [str((class_names or {}).get(int(label), label)) for label in classes]
+    # A digit keeps its colour where only some digits are shown; other labels are numbered anew.
+    digits = classes[0] >= 0 and classes[-1] < len(CLASS_COLORS)
+
+    figure, said = go.Figure(), []
+    kind = go.Scattergl if len(points) > _MANY_POINTS else go.Scatter
+    for rank, (label, name) in enumerate(zip(classes, names, strict=True)):
+        members = points[labels == label]
+        color, symbol = _class_style(int(label) if digits else rank)
+        marker = {"color": color, "symbol": symbol, "size": size, "opacity": 0.75}
+        x, y = members.T
+        figure.add_trace(kind(x=x, y=y, mode="markers", name=name, marker=marker))
+        x, y = (float(value) for value in np.median(members, axis=0))
+        figure.add_annotation(
+            x=x,
+            y=y,
+            text=f"<b>{name}</b>",
+            showarrow=False,
+            font={"size": 15, "color": _INK_COLOR},
+            bgcolor="rgba(255,255,255,0.85)",
+            bordercolor=color,
+            borderwidth=2,
+            borderpad=2,
+        )
+        said.append(f"{name}: {len(members)} points around ({x:.3g}, {y:.3g})")
+    alt = (
+        f"Scatter plot of {_count(len(points), 'point')} in "
+        f"{_count(len(classes), 'class', 'classes')}. Median of each class: {'; '.join(said)}."
+    )
+    return figure, alt
 
 
 # What all share ----------------------------------------------------------------------------------

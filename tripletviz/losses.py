@@ -319,6 +319,59 @@ class BatchSemiHardTripletLoss(_TripletLoss):
 
 
 @keras.saving.register_keras_serializable(package="tripletviz")
+class StagedTripletLoss(_TripletLoss):
+    """Keras loss that changes its strategy in the course of a training.
+
+    Args:
+        stages: list of `(until_step, strategy)`, in order: a strategy of `LOSS_CLASSES` holds for
+            the steps before `until_step`, counted from 0; the last has `None` and holds to the end.
+        margin: finite number, at least 0, or `"soft"` if no stage is batch all.
+        squared: whether to take squared Euclidean distances.
+        step: variable that counts the updates made, as a rule `optimizer.iterations`, which a
+            resumed training restores. Without one the loss stays at its first stage. It is not
+            part of the configuration.
+
+    Raises:
+        ValueError: if the stages are not in order, or a strategy does not take the margin.
+
+    Example:
+
+    >>> optimizer = keras.optimizers.Adam()
+    >>> stages = [(500, "batch_all"), (None, "batch_hard")]
+    >>> loss = StagedTripletLoss(stages, margin=0.5, step=optimizer.iterations)
+    >>> model.compile(optimizer=optimizer, loss=loss)
+    """
+
+    def __init__(
+        self, stages, margin, squared=False, *, step=None, name="staged_triplet_loss", **options
+    ):
+        super().__init__(margin, squared, name=name, **options)
+        self.stages = [tuple(stage) for stage in stages]
+        *ends, last = [until for until, _ in self.stages] or [0]
+        if last is not None or None in ends or ends != sorted(set(ends)):
+            raise ValueError(
+                "stages must be a list of (until_step, strategy) with increasing until_step, the "
+                f"last one None; got {stages!r}"
+            )
+        self._ends = ends
+        self._losses = [LOSS_CLASSES[name](margin, metric=self.metric) for _, name in self.stages]
+        self._step = step
+
+    def _anchor_sums(self, batch):
+        if self._step is None:
+            return self._losses[0]._anchor_sums(batch)
+        done = tf.cast(tf.convert_to_tensor(self._step), tf.int64)
+        stage = tf.reduce_sum(tf.cast(done >= tf.constant(self._ends, tf.int64), tf.int32))
+        # Only the branch of the present stage is computed.
+        return tf.switch_case(
+            stage, [lambda loss=loss: loss._anchor_sums(batch) for loss in self._losses]
+        )
+
+    def get_config(self):
+        return {**super().get_config(), "stages": self.stages}
+
+
+@keras.saving.register_keras_serializable(package="tripletviz")
 class FractionOfPositiveTriplets(keras.metrics.Metric):
     """Keras metric: active triplets as a fraction of the valid ones, over all batches so far.
 
@@ -362,6 +415,83 @@ class FractionOfPositiveTriplets(keras.metrics.Metric):
             "squared": self.squared,
             "metric": self.metric,
         }
+
+
+class _MeanOverAnchors(keras.metrics.Metric):
+    """Mean over the anchors of all batches so far of what `_values(batch)` says of each.
+
+    Args:
+        squared: whether to take squared Euclidean distances.
+        metric: a metric of `tripletviz.distances.METRICS`, instead of `squared`.
+        name: name of the metric.
+        dtype: dtype of the result.
+    """
+
+    def __init__(self, squared=False, *, metric=None, name=None, dtype=None):
+        super().__init__(name=name, dtype=dtype)
+        self.squared = bool(squared)
+        self.metric = resolve_metric(metric, squared)
+        self.total = self.add_variable((), initializer="zeros", dtype="float64", name="total")
+        self.count = self.add_variable((), initializer="zeros", dtype="int64", name="count")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Add a batch: labels `(B,)`, embeddings `(B, D)`; a sample weight has no meaning here."""
+        values, counted = self._values(prepare(y_true, y_pred, self.metric))
+        self.total.assign_add(tf.reduce_sum(tf.where(counted, values, 0.0)))
+        self.count.assign_add(_count(counted))
+
+    def result(self):
+        """The mean so far; 0 if no anchor counted."""
+        return tf.cast(_ratio(self.total.value, self.count.value), self.dtype)
+
+    def _values(self, batch):
+        """A float64 value for each anchor `(B,)`, and whether it counts."""
+        raise NotImplementedError
+
+    def get_config(self):
+        return {**super().get_config(), "squared": self.squared, "metric": self.metric}
+
+
+@keras.saving.register_keras_serializable(package="tripletviz")
+class MeanEmbeddingNorm(_MeanOverAnchors):
+    """Keras metric: mean Euclidean norm of the embeddings; near 0 when a training collapses."""
+
+    def __init__(self, squared=False, *, name="embedding_norm", **options):
+        super().__init__(squared, name=name, **options)
+
+    def _values(self, batch):
+        norms = tf.norm(tf.cast(batch.embeddings, tf.float64), axis=1)
+        return norms, tf.ones_like(norms, tf.bool)
+
+
+@keras.saving.register_keras_serializable(package="tripletviz")
+class HardestPositiveDistance(_MeanOverAnchors):
+    """Keras metric: mean distance from an anchor to its farthest positive in the batch.
+
+    Anchors without a positive are left out.
+    """
+
+    def __init__(self, squared=False, *, name="hardest_positive", **options):
+        super().__init__(squared, name=name, **options)
+
+    def _values(self, batch):
+        farthest = tf.reduce_max(tf.where(batch.positive, batch.distances, 0.0), axis=1)
+        return farthest, tf.reduce_any(batch.positive, axis=1)
+
+
+@keras.saving.register_keras_serializable(package="tripletviz")
+class HardestNegativeDistance(_MeanOverAnchors):
+    """Keras metric: mean distance from an anchor to its nearest negative in the batch.
+
+    Anchors without a negative are left out.
+    """
+
+    def __init__(self, squared=False, *, name="hardest_negative", **options):
+        super().__init__(squared, name=name, **options)
+
+    def _values(self, batch):
+        nearest = tf.reduce_min(tf.where(batch.negative, batch.distances, np.inf), axis=1)
+        return nearest, tf.reduce_any(batch.negative, axis=1)
 
 
 LOSS_CLASSES = {

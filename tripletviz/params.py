@@ -15,45 +15,132 @@ class ExperimentError(Exception):
     """Something about a model dir keeps an experiment from running; the message is for a person."""
 
 
+StrategyName = Literal["batch_all", "batch_hard", "batch_semi_hard"]
+
+
+class Stage(pydantic.BaseModel):
+    """A part of a training with a strategy of its own."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    name: StrategyName
+    until_step: pydantic.PositiveInt | None = None
+
+
 class Params(pydantic.BaseModel):
-    """The parameters of an experiment; every one must be given in `params.json`."""
+    """The parameters of an experiment.
+
+    What makes it the experiment it is, the strategy and the margin, must be given in `params.json`;
+    each other parameter has a default.
+    """
 
     model_config = pydantic.ConfigDict(
         extra="forbid", strict=True, frozen=True, allow_inf_nan=False
     )
 
-    dataset: Literal["mnist", "fashion_mnist"] = Field(description="data set to learn")
+    dataset: Literal["mnist", "fashion_mnist"] = Field("mnist", description="data set to learn")
     profile: Literal["ci", "laptop", "full"] = Field(
-        description="how much of the training data: 6,000, 20,000 or all 60,000 images"
+        "full", description="how much of the training data: 6,000, 20,000 or all 60,000 images"
     )
-    strategy: Literal["batch_all", "batch_hard", "batch_semi_hard"] = Field(
-        description="which triplets of a batch make the loss"
+    held_out_classes: list[pydantic.NonNegativeInt] = Field(
+        [], description="list of classes kept out of training and evaluated apart"
+    )
+
+    network: Literal["conv_net", "alexnet"] = Field("conv_net", description="embedding network")
+    channels: pydantic.PositiveInt = Field(
+        32, description="filters of the first convolution; later ones have more in proportion"
+    )
+    blocks: pydantic.PositiveInt = Field(
+        2, description="blocks of conv_net, each of convolutions and a pooling"
+    )
+    convolutions: pydantic.PositiveInt = Field(
+        1, description="convolutions in each block of conv_net"
+    )
+    batch_norm: bool = Field(
+        True, description="batch normalisation after each convolution of conv_net, true or false"
+    )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of units dropped before the dense layers, below 1"
+    )
+    embedding_size: pydantic.PositiveInt = Field(64, description="dimension of the embedding")
+    normalize: bool = Field(False, description="scaling of embeddings to unit norm, true or false")
+    pretrained_from: str | None = Field(
+        None,
+        min_length=1,
+        description="model dir whose trained weights to start from, its path as seen from this "
+        "one, or null for random weights",
+    )
+
+    objective: Literal["triplet_loss", "classification"] = Field(
+        "triplet_loss",
+        description="objective that is minimised: the triplet loss of the embedding, or the "
+        "cross-entropy of a softmax layer on it (strategy and margin are then only measured)",
+    )
+    strategy: StrategyName | list[Stage] = Field(
+        description="choice of the batch's triplets that make the loss, or a list of stages such "
+        'as [{"until_step": 500, "name": "batch_all"}, {"name": "batch_hard"}]'
     )
     margin: pydantic.NonNegativeFloat | Literal["soft"] = Field(
         description='margin in units of distance, at least 0, or "soft" (not for batch_all)'
     )
-    squared: bool = Field(description="squared Euclidean distances instead of Euclidean ones")
-    learning_rate: pydantic.PositiveFloat = Field(description="learning rate of Adam")
-    batch_size: int = Field(ge=2, description="images in a batch")
+    squared: bool = Field(False, description="use of squared Euclidean distances, true or false")
+
+    batch_size: int = Field(64, ge=2, description="number of images in a batch")
     classes_per_batch: int | None = Field(
-        ge=2, description="P of P x K batches, at least 2, or null for random batches"
+        None, ge=2, description="P of P x K batches, at least 2, or null for random batches"
     )
     images_per_class: int | None = Field(
-        ge=2, description="K of P x K batches, at least 2, or null for random batches"
+        None, ge=2, description="K of P x K batches, at least 2, or null for random batches"
     )
-    epochs: pydantic.PositiveInt = Field(description="passes over the training images")
-    embedding_size: pydantic.PositiveInt = Field(description="dimension of the embedding")
-    channels: pydantic.PositiveInt = Field(
-        description="filters of the first convolution; the second has twice as many"
+    max_shift: pydantic.NonNegativeFloat = Field(
+        0.0, description="greatest random shift of a training image, in pixels along each axis"
     )
-    batch_norm: bool = Field(description="batch normalisation after each convolution")
-    normalize: bool = Field(description="scale embeddings to unit norm")
-    snapshots: int = Field(ge=2, description="looks at the probe set during training")
-    seed: pydantic.NonNegativeInt = Field(description="seed of weights and batches")
+    max_rotation: float = Field(
+        0.0, ge=0, le=180, description="greatest random rotation of a training image, in degrees"
+    )
+    max_zoom: float = Field(
+        0.0, ge=0, lt=1, description="greatest random change of a training image's size, a share"
+    )
+
+    epochs: pydantic.PositiveInt = Field(1, description="number of passes over the training images")
+    learning_rate: pydantic.PositiveFloat = Field(
+        0.001, description="learning rate of Adam, the highest where it changes"
+    )
+    learning_rate_schedule: Literal["constant", "cosine", "linear", "exponential"] = Field(
+        "constant", description="way from the learning rate to the final one"
+    )
+    final_learning_rate: pydantic.PositiveFloat | None = Field(
+        None,
+        description="learning rate at the last step, or null for a hundredth of learning_rate; "
+        "the constant schedule has none",
+    )
+    warmup_steps: pydantic.NonNegativeInt = Field(
+        0, description="number of first steps in which the learning rate rises from near 0"
+    )
+    snapshots: int = Field(24, ge=2, description="number of looks at the probe set")
+    seed: pydantic.NonNegativeInt = Field(
+        0, description="seed of weights, batches, augmentation and dropout"
+    )
+
+    @property
+    def stages(self):
+        """The strategy as a list of `(until_step, name)`; the last `until_step` is `None`."""
+        if isinstance(self.strategy, str):
+            return [(None, self.strategy)]
+        return [(stage.until_step, stage.name) for stage in self.strategy]
+
+    @pydantic.model_validator(mode="after")
+    def _stages_follow_each_other(self):
+        ends = [until for until, _ in self.stages]
+        if not ends or ends[-1] is not None or None in ends[:-1]:
+            raise ValueError("every stage of the strategy but the last has an until_step")
+        if ends[:-1] != sorted(set(ends[:-1])):
+            raise ValueError(f"the stages' until_step must increase; got {ends[:-1]}")
+        return self
 
     @pydantic.model_validator(mode="after")
     def _fit_together(self):
-        if self.strategy == "batch_all" and self.margin == "soft":
+        if self.margin == "soft" and "batch_all" in dict(map(reversed, self.stages)):
             raise ValueError('margin "soft" is not defined for strategy "batch_all"')
         pair = (self.classes_per_batch, self.images_per_class)
         if (pair[0] is None) != (pair[1] is None):
@@ -63,7 +150,45 @@ class Params(pydantic.BaseModel):
                 "batch_size must be classes_per_batch x images_per_class; got "
                 f"{self.batch_size} and {pair[0]} x {pair[1]}"
             )
+        if len(set(self.held_out_classes)) < len(self.held_out_classes):
+            raise ValueError(f"held_out_classes names a class twice; got {self.held_out_classes}")
         return self
+
+    @pydantic.model_validator(mode="after")
+    def _nothing_is_ignored(self):
+        if self.learning_rate_schedule == "constant" and self.final_learning_rate is not None:
+            raise ValueError("the constant learning_rate_schedule has no final_learning_rate")
+        if (self.final_learning_rate or 0) > self.learning_rate:
+            raise ValueError(
+                "final_learning_rate must not be above learning_rate; got "
+                f"{self.final_learning_rate} and {self.learning_rate}"
+            )
+        if self.network == "alexnet":
+            defaults = Params.model_fields
+            for key in ("blocks", "convolutions", "batch_norm"):
+                if getattr(self, key) != defaults[key].default:
+                    raise ValueError(f"{key} belongs to conv_net; the network here is alexnet")
+        return self
+
+
+def describe_params():
+    """Every parameter in words: `(name, default, meaning)`; the default as JSON, or "required"."""
+    return [
+        (
+            name,
+            "required" if field.is_required() else json.dumps(field.default),
+            field.description + _choices(field.annotation),
+        )
+        for name, field in Params.model_fields.items()
+    ]
+
+
+def _choices(annotation):
+    """The allowed words of a parameter that is one of a few, for its description."""
+    words = [word for word in getattr(annotation, "__args__", ()) if isinstance(word, str)]
+    for inner in getattr(annotation, "__args__", ()):
+        words += [word for word in getattr(inner, "__args__", ()) if isinstance(word, str)]
+    return f": {' | '.join(words)}" if len(words) > 1 else ""
 
 
 def parse_params(values):
@@ -76,21 +201,21 @@ def parse_params(values):
     try:
         return Params.model_validate(values)
     except pydantic.ValidationError as error:
-        problems = dict.fromkeys(_in_words(each) for each in error.errors())
+        problems = dict.fromkeys(_in_words(each, values) for each in error.errors())
         allowed = ", ".join(Params.model_fields)
         raise ExperimentError(f"{'; '.join(problems)}. Allowed keys: {allowed}") from None
 
 
-def _in_words(error):
+def _in_words(error, values):
     key = error["loc"][0] if error["loc"] else None
-    if error["type"] == "missing":
+    if error["loc"] == (key,) and error["type"] == "missing":
         return f'the key "{key}" is missing'
-    if error["type"] == "extra_forbidden":
+    if error["type"] == "extra_forbidden" and key not in Params.model_fields:
         return f'the key "{key}" is unknown'
     if key is None:
         return error["msg"].removeprefix("Value error, ")
-    wanted = Params.model_fields[key].description if key in Params.model_fields else ""
-    return f'the key "{key}" cannot be {json.dumps(error["input"])}: it is the {wanted}'
+    wanted = Params.model_fields[key].description
+    return f'the key "{key}" cannot be {json.dumps(values[key])}: it is the {wanted}'
 
 
 def load_params(model_dir):

@@ -34,18 +34,17 @@ def make_recording(path=RECORDING):
     Raises:
         RuntimeError: if it would be larger than a megabyte; nothing is written then.
     """
-    from .. import experiments
     from ..callbacks import probe_indices
+    from ..experiments import LOADERS
     from ..params import load_params
+    from ..training import fit, untrained_network
 
     base = load_params(ROOT / "experiments" / "base_model")
     params = base.model_copy(update={"embedding_size": 16, "snapshots": 22})
-    (x_train, y_train), (x_test, y_test) = experiments.LOADERS[params.dataset](params.profile)
+    (x_train, y_train), (x_test, y_test) = LOADERS[params.dataset](params.profile)
     chosen = probe_indices(y_test)
-    network = experiments.untrained_network(params, x_train)
-    recording, _ = experiments.fit(
-        network, params, x_train, y_train, probe=(x_test[chosen], y_test[chosen])
-    )
+    network = untrained_network(params, x_train)
+    recording, _ = fit(network, params, x_train, y_train, probe=(x_test[chosen], y_test[chosen]))
     path = Path(path)
     draft = path.with_name(f"draft-{path.name}")
     recording.save(draft, embeddings_dtype="float16")
