@@ -1,3 +1,5 @@
+import signal
+
 import numpy as np
 import pytest
 
@@ -161,6 +163,57 @@ class InterruptAt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+class SignalAt(keras.callbacks.Callback):
+    """Sends the process a real interrupt in the middle of a step: before its record."""
+
+    def __init__(self, step, times=1):
+        super().__init__()
+        self.step, self.times = step, times
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.step -= 1
+        if self.step == 0:
+            for _ in range(self.times):
+                signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_waits_for_the_end_of_the_step(data, capsys):
+    before = signal.getsignal(signal.SIGINT)
+    model, recorder = network(), recorder_of(data)
+    with Interruptible(recorder) as training:
+        fit(model, data, recorder, SignalAt(7), epochs=1000)
+    assert not training.finished
+    assert recorder.step == int(model.optimizer.iterations) == 7
+    assert len(recorder.step_curves["loss"]) == 7
+    assert "Training was interrupted" in capsys.readouterr().out
+    assert signal.getsignal(signal.SIGINT) is before
+    # The context can be entered again, and the next training runs to its end.
+    with training:
+        fit(model, data, recorder)
+    assert training.finished
+
+
+def test_a_second_interrupt_does_not_wait(data):
+    model, recorder = network(), recorder_of(data)
+    with Interruptible(recorder) as training:
+        fit(model, data, recorder, SignalAt(7, times=2))
+    assert not training.finished
+    assert recorder.step == 6
+
+
+def test_an_interrupt_before_the_training_has_begun_is_an_interrupt(data):
+    model, recorder = network(), recorder_of(data)
+    fit(model, data, recorder, epochs=1)
+    recorder.restore(recorder.recording(), recorder.step)
+
+    class TooEarly(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt), Interruptible(recorder):
+        fit(model, data, TooEarly(), recorder)
+
+
 def test_an_interrupt_ends_training_cleanly(data, capsys):
     model, recorder = network(), recorder_of(data, snapshots=4)
     bar = ProgressBar(STEPS, recorder=recorder)
@@ -202,6 +255,106 @@ def test_a_recording_survives_the_disk(data, tmp_path):
     half = Recording.load(tmp_path / "half.npz").embeddings
     assert half.dtype == np.float32
     np.testing.assert_allclose(half, recording.embeddings, rtol=1e-3, atol=1e-3)
+
+
+def test_sizes_of_the_embedding_are_recorded(data):
+    model, recorder = network(), recorder_of(data, snapshots=3, squared=True)
+    fit(model, data, recorder)
+    recording = recorder.recording()
+    for i, embeddings in enumerate(recording.embeddings.astype(np.float64)):
+        differences = embeddings[:, None] - embeddings
+        distances = (differences**2).sum(axis=2)
+        same = recording.labels[:, None] == recording.labels
+        curves = {name: values[i] for name, values in recording.curves.items()}
+        expected = {
+            "mean embedding norm": np.sqrt((embeddings**2).sum(axis=1)).mean(),
+            "hardest positive distance": np.mean(
+                [max(row[mine]) for row, mine in zip(distances, same, strict=True)]
+            ),
+            "hardest negative distance": np.mean(
+                [min(row[~mine]) for row, mine in zip(distances, same, strict=True)]
+            ),
+        }
+        for name, value in expected.items():
+            assert curves[name] == pytest.approx(value, rel=1e-5)
+
+
+def test_an_anchor_alone_in_its_class_has_no_hardest_positive(data):
+    images, labels = data[0][:9], np.array([0, 0, 0, 0, 1, 1, 1, 1, 2])
+    model = network()
+    recorder = EmbeddingRecorder(
+        images, labels, total_steps=STEPS, strategy="batch_all", margin=0.5
+    )
+    fit(model, data, recorder)
+    recording = recorder.recording()
+    distances = np.linalg.norm(
+        recording.embeddings[0][:, None] - recording.embeddings[0], axis=2
+    ).astype(np.float64)
+    same = labels[:, None] == labels
+    expected = np.where(same, distances, 0).max(axis=1)[:8].mean()
+    assert recording.curves["hardest positive distance"][0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_network_below_the_trained_model_is_recorded(data):
+    """With a softmax layer on it, what is recorded are still the embeddings, and the accuracy."""
+    embedding = network()
+    images = keras.Input((6, 6))
+    logits = keras.layers.Dense(4, kernel_initializer="zeros")(embedding(images))
+    model = keras.Model(images, logits)
+    model.compile(
+        keras.optimizers.Adam(1e-2),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    )
+    recorder = recorder_of(data, snapshots=3, network=embedding)
+    fit(model, data, recorder)
+    recording = recorder.recording()
+    assert recording.embeddings.shape == (3, 40, 3)
+    after = embedding.predict(data[0][:40], verbose=0)
+    np.testing.assert_allclose(recording.embeddings[-1], after, rtol=1e-5, atol=1e-6)
+    assert list(recording.step_curves) == ["loss", "accuracy"]
+    assert recording.step_curves["loss"][0] == pytest.approx(np.log(4))
+
+
+def test_a_restored_recorder_goes_on(data):
+    model, recorder = network(), recorder_of(data, total_steps=2 * STEPS, snapshots=6)
+    fit(model, data, recorder)
+    half = recorder.recording(planned=True)
+    assert STEPS in recorder.recording().steps
+    assert half.steps.tolist() == [0, 1, 2, 5, 11]
+    again = recorder_of(data, total_steps=2 * STEPS, snapshots=6)
+    again.restore(half, STEPS)
+    fit(model, data, again)
+    whole = again.recording()
+    assert whole.steps.tolist() == [0, 1, 2, 5, 11, 24]
+    np.testing.assert_array_equal(whole.embeddings[:5], half.embeddings)
+    assert len(whole.step_curves["loss"]) == 2 * STEPS
+    # Another training with the same recorder begins anew.
+    fit(model, data, again, epochs=1)
+    assert again.recording().steps.tolist() == [0, 1, 2, 3]
+
+
+def test_progress_counts_epochs_by_steps_and_from_where_it_goes_on(data, capsys):
+    model, recorder = network(), recorder_of(data)
+    bar = ProgressBar(STEPS + 5, recorder=recorder, steps_per_epoch=4, first_step=5)
+    fit(model, data, recorder, bar)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(", ")[:2] for line in lines] == [
+        ["Training: epoch 2", "step 8 of 17"],
+        ["Training: epoch 3", "step 12 of 17"],
+        ["Training: epoch 4", "step 16 of 17"],
+    ]
+    assert all(", 00:00 left, " in line or ", 00:0" in line for line in lines)
+
+
+def test_long_epochs_say_how_far_they_are(data, capsys, monkeypatch):
+    now = iter(range(0, 1000, 4))  # each look at the clock takes four seconds
+    monkeypatch.setattr("tripletviz.callbacks.time.monotonic", lambda: next(now))
+    model, recorder = network(), recorder_of(data)
+    fit(model, data, recorder, ProgressBar(STEPS, recorder=recorder, steps_per_epoch=12))
+    steps = [line.split(", ")[1] for line in capsys.readouterr().out.splitlines()]
+    assert steps[-1] == "step 12 of 12"
+    assert 3 <= len(steps) <= 6
 
 
 def test_progress_without_a_terminal_is_a_plain_line_an_epoch(data, capsys):

@@ -1,7 +1,6 @@
 import ctypes
 import json
 import re
-import resource
 import subprocess
 import sys
 import zipfile
@@ -160,6 +159,15 @@ def test_a_model_dir_without_a_model(sample, model_dir):
         experiments.evaluate(model_dir)
 
 
+def test_a_damaged_model_is_named(sample, model_dir):
+    train(model_dir)
+    content = bytearray((model_dir / "model.keras").read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    (model_dir / "model.keras").write_bytes(content)
+    with pytest.raises(ExperimentError, match=r"model\.keras cannot be read: ."):
+        experiments.evaluate(model_dir)
+
+
 def test_the_command_line_says_what_is_wrong_in_one_line(tmp_path, capsys):
     file = tmp_path / "file"
     file.write_text("")
@@ -243,6 +251,52 @@ def test_another_training_is_not_thrown_away_unless_asked(sample, model_dir):
         train(model_dir)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"warmup_steps": 1000}, "warmup_steps"),
+        ({"batch_size": 5000}, "do not fit the data"),
+        ({"blocks": 9}, "make no network"),
+        ({"held_out_classes": [3, 12]}, "does not have"),
+        ({"pretrained_from": "../nowhere"}, "has no model"),
+        ({"pretrained_from": "."}, "another model dir"),
+    ],
+)
+def test_restart_throws_nothing_away_before_it_can_begin(sample, model_dir, changes, message):
+    (model_dir / "model.keras").write_text("the result of many hours")
+    (model_dir / "metrics.json").write_text("{}")
+    before = contents(made(model_dir, **changes))
+    with pytest.raises(ExperimentError, match=message):
+        train(model_dir, restart=True)
+    after = contents(model_dir)
+    after.pop(".lock")
+    assert after == before
+
+
+@pytest.mark.parametrize("missing", ["model.keras", "recording.npz"])
+def test_a_training_whose_files_are_gone_is_not_finished(sample, model_dir, missing):
+    metrics = train(model_dir).metrics
+    (model_dir / missing).unlink()
+    assert train(model_dir).metrics == metrics
+    assert files(model_dir) == WRITTEN
+
+
+def test_a_training_that_did_not_finish_is_no_success(sample, model_dir, monkeypatch, capsys):
+    made(model_dir, learning_rate=1e38)
+    assert main(["train", "--model-dir", str(model_dir)]) == 2
+    assert capsys.readouterr().err.endswith("training diverged; a lower learning rate may help\n")
+    run = Training.run
+
+    def interrupted(training, **options):
+        run(training, **options)
+        return False
+
+    monkeypatch.setattr(Training, "run", interrupted)
+    made(model_dir)
+    assert main(["train", "--restart", "--model-dir", str(model_dir)]) == 2
+    assert capsys.readouterr().err.endswith("was interrupted; the same command goes on\n")
+
+
 def test_weights_that_do_not_fit_the_parameters(sample, model_dir):
     train(model_dir)
     made(model_dir, embedding_size=5)
@@ -290,6 +344,62 @@ def test_an_interrupted_training_goes_on(sample, model_dir, tmp_path, monkeypatc
         np.testing.assert_array_equal(values, found[name], err_msg=name)
 
 
+class Killed(BaseException):
+    """What a kill is to the process: nothing handles it."""
+
+
+def test_killed_at_any_of_its_writes_it_ends_equal(sample, tmp_path, monkeypatch):
+    """Each file is put in its place by a rename, and the checkpoint removed at the end."""
+    undisturbed = train(made(tmp_path / "undisturbed"))
+    rename, remove, moments = Path.replace, Path.unlink, []
+
+    def stop_at(number):
+        moments.clear()
+
+        def moment(path):
+            if path.parent.name == "killed":
+                moments.append(path.name)
+                if len(moments) == number:
+                    raise Killed
+
+        def replace(self, target):
+            moment(self)
+            return rename(self, target)
+
+        def unlink(self, missing_ok=False):
+            if self.name == "checkpoint.npz" and self.exists():
+                moment(self)
+            return remove(self, missing_ok=missing_ok)
+
+        monkeypatch.setattr(Path, "replace", replace)
+        monkeypatch.setattr(Path, "unlink", unlink)
+
+    stop_at(0)
+    killed = made(tmp_path / "killed")
+    train(killed)
+    count = len(moments)
+    # Checkpoints at the start and the end, the model, the recording, two summaries, one of them
+    # twice, and the end of the checkpoint.
+    assert count == 8
+    for number in range(1, count + 1):
+        for path in killed.glob("*.*"):
+            if path.is_file() and path.name != "params.json":
+                remove(path)
+        stop_at(number)
+        with pytest.raises(Killed):
+            train(killed)
+        stop_at(0)
+        again = train(killed)
+        assert again.finished
+        assert (killed / "metrics.json").read_bytes() == (
+            tmp_path / "undisturbed/metrics.json"
+        ).read_bytes()
+        found, expected = again.recording.to_arrays(), undisturbed.recording.to_arrays()
+        for name, values in expected.items():
+            np.testing.assert_array_equal(found[name], values, err_msg=f"{number} {name}")
+        assert files(killed) - {".part-model.keras"} == WRITTEN
+
+
 def test_held_out_classes_are_evaluated_apart(sample, model_dir):
     made(model_dir, held_out_classes=[6, 7, 8, 9])
     metrics = train(model_dir).metrics
@@ -302,8 +412,15 @@ def test_held_out_classes_are_evaluated_apart(sample, model_dir):
     assert recall[1] > recall[0]
     said = []
     assert experiments.evaluate(model_dir, say=said.append) == metrics["trained"]
-    assert re.fullmatch(r" +all classes +seen +held out", said[0])
-    assert re.fullmatch(r"recall@1( +0\.\d{4}){3}", said[1])
+    assert re.fullmatch(r"( +all classes){2}( +seen){2}( +held out){2}", said[0])
+    assert re.fullmatch(r"( +untrained){3}", said[1])
+    columns = re.fullmatch(r"recall@1" + r" +(0\.\d{4})" * 6, said[2]).groups()
+    expected = [
+        (metrics[stage] if part is None else metrics[stage][part])["recall_at_k"]["1"]
+        for part in (None, "seen", "held_out")
+        for stage in ("trained", "untrained")
+    ]
+    assert list(columns) == [f"{value:.4f}" for value in expected]
 
 
 def test_a_classifier_is_evaluated_as_embedding_and_as_classifier(sample, model_dir):
@@ -314,7 +431,8 @@ def test_a_classifier_is_evaluated_as_embedding_and_as_classifier(sample, model_
     classifier = experiments.load_network(model_dir, "classifier.keras")
     predicted = embed(classifier, x_test).argmax(axis=1)
     trained = experiment.metrics["trained"]
-    assert trained["accuracy"] == (predicted == y_test).mean() > 0.3
+    assert trained["accuracy"] == (predicted == y_test).mean()
+    assert trained["accuracy"] > 0.3 > experiment.metrics["untrained"]["accuracy"]
     assert experiments.evaluate(model_dir, say=lambda line: None) == trained
     assert classifier.output_shape == (None, 10)
     assert experiment.network.output_shape == (None, 8)
@@ -331,9 +449,15 @@ def test_training_starts_from_the_weights_of_another(sample, tmp_path, first):
     experiment = train(target)
     start, goal = experiment.recording.embeddings[0], source.recording.embeddings[-1]
     np.testing.assert_allclose(start, goal, rtol=1e-5, atol=1e-5)
-    trained_before = {k: v for k, v in source.metrics["trained"].items() if k != "accuracy"}
-    assert experiment.metrics["pretrained"] == trained_before
-    assert experiment.metrics["untrained"] != trained_before
+    found, expected, untrained = (
+        {key: value for key, value in metrics.items() if key != "accuracy"}
+        for metrics in (
+            experiment.metrics["pretrained"],
+            source.metrics["trained"],
+            experiment.metrics["untrained"],
+        )
+    )
+    assert found == expected != untrained
     assert np.abs(experiment.recording.embeddings[-1] - start).max() > 1e-2
 
 
@@ -344,6 +468,12 @@ def test_weights_to_start_from_that_are_not_there_or_do_not_fit(sample, tmp_path
     train(made(tmp_path / "source", embedding_size=5))
     with pytest.raises(ExperimentError, match="source do not fit the parameters: embedding/"):
         train(target)
+    train(made(tmp_path / "source", learning_rate=1e38), restart=True)
+    with pytest.raises(ExperimentError, match="source: its network is of no use"):
+        train(target)
+    made(target, pretrained_from="../target")
+    with pytest.raises(ExperimentError, match="must name another model dir"):
+        train(target)
     assert files(target) == set()
 
 
@@ -352,6 +482,9 @@ def test_visualize_writes_projector_and_page(sample, model_dir):
         experiments.visualize(model_dir)
     train(model_dir)
     said = []
+    with pytest.raises(ExperimentError, match="less than the number of test images, 500; got 500"):
+        experiments.visualize(model_dir, perplexity=500)
+    assert files(model_dir) == WRITTEN
     page = experiments.visualize(model_dir, perplexity=10, say=said.append)
     assert page == model_dir / "tsne.html"
     assert files(model_dir) == WRITTEN | {"tsne.html"}
@@ -377,6 +510,7 @@ def small(model_dir, command="train", **options):
     [("train", 10_000), ("train", 100_000), ("visualize", 30_000)],
 )
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(sample, model_dir, command, limit):
+    resource = pytest.importorskip("resource", reason="Windows has no such limits")
     if command == "visualize":
         train(model_dir)
     before = contents(model_dir)
@@ -417,7 +551,7 @@ def test_a_read_only_model_dir_is_one_line(model_dir):
 
 
 def test_two_trainings_in_one_model_dir_are_refused(sample, model_dir):
-    with experiments.only_one(model_dir), pytest.raises(ExperimentError, match="another training"):
+    with experiments.only_one(model_dir), pytest.raises(ExperimentError, match="another command"):
         train(model_dir)
     assert files(model_dir) == set()
 
@@ -427,6 +561,10 @@ def test_every_model_dir_of_the_workbook_is_usable(folder):
     params = load_params(ROOT / "experiments" / folder)
     network = build_network(params)
     assert network.output_shape == (None, params.embedding_size)
+    # What does not fit the data is refused here.
+    size = {"ci": 6_000, "laptop": 20_000, "full": 60_000}[params.profile]
+    training = Training(network, params, np.zeros((size, 28, 28), np.uint8), np.arange(size) % 10)
+    assert training.total_steps >= size // params.batch_size
 
 
 def test_a_search_trains_its_runs_and_does_not_train_them_again(model_dir):

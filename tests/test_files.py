@@ -47,7 +47,7 @@ def test_a_folder_is_held_by_one_process_until_it_ends_or_is_killed(tmp_path):
         [sys.executable, "-c", HOLD, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:
         assert other.stdout.readline() == b"held\n"
-        with pytest.raises(ExperimentError, match="another training is running"):
+        with pytest.raises(ExperimentError, match="another command is at work"):
             only_one(tmp_path).__enter__()
         other.kill()
     with only_one(tmp_path):

@@ -6,10 +6,15 @@ from hypothesis import assume, given
 
 from tripletviz._tensorflow import keras, tf
 from tripletviz.losses import (
+    LOSS_CLASSES,
     BatchAllTripletLoss,
     BatchHardTripletLoss,
     BatchSemiHardTripletLoss,
     FractionOfPositiveTriplets,
+    HardestNegativeDistance,
+    HardestPositiveDistance,
+    MeanEmbeddingNorm,
+    StagedTripletLoss,
     batch_all_triplet_loss,
     batch_hard_triplet_loss,
     batch_semi_hard_triplet_loss,
@@ -454,3 +459,78 @@ both = step(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), inputs, labels)
 assert np.abs(both).max() > 1e-3
 np.testing.assert_allclose(both, np.mean(halves, axis=0), rtol=1e-4, atol=1e-6)
 """
+
+
+STAGES = [(5, "batch_all"), (7, "batch_hard"), (None, "batch_semi_hard")]
+
+
+@pytest.mark.parametrize("jit_compile", [None, False, True])
+def test_a_staged_loss_is_each_strategy_in_its_steps(jit_compile, rng):
+    labels, embeddings = rng.integers(0, 4, 24), rng.normal(size=(24, 3)).astype(np.float32)
+    step = keras.Variable(0, dtype="int64")
+    staged = StagedTripletLoss(STAGES, 0.5, step=step)
+
+    def both(loss):
+        points = tf.constant(embeddings)
+        with tf.GradientTape() as tape:
+            tape.watch(points)
+            value = loss(labels, points)
+        return value, tape.gradient(value, points)
+
+    run = both
+    if jit_compile is not None:
+        run = tf.function(both, jit_compile=jit_compile)
+    for done, name in ((0, "batch_all"), (4, "batch_all"), (5, "batch_hard"), (6, "batch_hard"),
+                       (7, "batch_semi_hard"), (1000, "batch_semi_hard")):  # fmt: skip
+        step.assign(done)
+        for found, expected in zip(run(staged), both(LOSS_CLASSES[name](0.5)), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_staged_loss_without_a_step_stays_at_its_first_stage(rng):
+    labels, embeddings = rng.integers(0, 4, 24), rng.normal(size=(24, 3))
+    loss = StagedTripletLoss(STAGES, 0.5, True)
+    again = StagedTripletLoss.from_config(loss.get_config())
+    expected = float(LOSS_CLASSES["batch_all"](0.5, True)(labels, embeddings))
+    assert float(loss(labels, embeddings)) == float(again(labels, embeddings)) == expected
+    assert again.stages == STAGES
+
+
+@pytest.mark.parametrize(
+    ("stages", "margin", "message"),
+    [
+        ([], 0.5, "increasing until_step"),
+        ([(5, "batch_all")], 0.5, "the last one None"),
+        ([(5, "batch_all"), (5, "batch_hard"), (None, "batch_all")], 0.5, "increasing"),
+        ([(5, "batch_hard"), (None, "batch_all")], "soft", "not defined for batch all"),
+    ],
+)
+def test_stages_that_do_not_make_a_training(stages, margin, message):
+    with pytest.raises(ValueError, match=message):
+        StagedTripletLoss(stages, margin)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "squared_euclidean", "cosine"])
+def test_metrics_of_size_are_means_over_the_anchors_of_all_batches(metric, rng):
+    kinds = (MeanEmbeddingNorm, HardestPositiveDistance, HardestNegativeDistance)
+    metrics = [kind(metric=metric) for kind in kinds]
+    expected = [[], [], []]
+    for size in (9, 14):
+        labels, embeddings = rng.integers(0, 4, size), rng.normal(size=(size, 3))
+        labels[0] = 99  # alone: no positive
+        distances = oracles.distances(embeddings, metric)
+        for anchor in range(size):
+            others = [i for i in range(size) if i != anchor and labels[i] == labels[anchor]]
+            rest = [i for i in range(size) if labels[i] != labels[anchor]]
+            expected[0].append(np.sqrt((embeddings[anchor] ** 2).sum()))
+            if others:
+                expected[1].append(max(distances[anchor][i] for i in others))
+            if rest:
+                expected[2].append(min(distances[anchor][i] for i in rest))
+        for each in metrics:
+            each.update_state(labels, embeddings)
+    for each, values in zip(metrics, expected, strict=True):
+        assert float(each.result()) == pytest.approx(np.mean(values), rel=1e-5)
+        again = type(each).from_config(each.get_config())
+        assert (again.name, again.metric) == (each.name, metric)
+        assert float(again.result()) == 0.0

@@ -7,6 +7,7 @@ import pytest
 from tripletviz.params import (
     ExperimentError,
     Params,
+    changed_params,
     describe_params,
     load_params,
     parse_params,
@@ -47,6 +48,21 @@ def test_every_other_key_has_a_default(values):
     assert choices["margin"].endswith('"soft" (not for batch_all)')
 
 
+def test_changed_parameters_are_told(values):
+    params = parse_params(values)
+    before = params.model_dump(mode="json")
+    assert changed_params(params, before) == ""
+    assert changed_params(params, before | {"margin": 1.5, "gone": 3}) == (
+        "margin was 1.5, is 0.5, gone was 3, is null"
+    )
+    # What an older version did not know yet had its default.
+    del before["dropout"]
+    assert changed_params(params, before) == ""
+    params = parse_params(values | {"dropout": 0.5})
+    assert changed_params(params, before) == "dropout was 0.0, is 0.5"
+    assert changed_params(params, None)
+
+
 def test_a_strategy_of_stages(values):
     stages = [{"until_step": 500, "name": "batch_all"}, {"name": "batch_hard"}]
     params = parse_params(values | {"strategy": stages})
@@ -78,6 +94,7 @@ def test_an_unknown_key_is_named(values):
         ("strategy", "batch_every"),
         ("squared", 1),
         ("seed", -1),
+        ("seed", 2**32),
         ("normalize", None),
         ("snapshots", 1),
         ("strategy", [{"until_step": 5, "nam": "batch_all"}, {"name": "batch_hard"}]),
@@ -130,6 +147,9 @@ def test_an_ill_typed_value_is_named(values, key, value):
             'not defined for strategy "batch_all"',
         ),
         ({"held_out_classes": [3, 4, 3]}, r"names a class twice; got \[3, 4, 3\]"),
+        ({"augmented_epochs": 1}, "augmented_epochs needs a max_shift, max_rotation or max_zoom"),
+        ({"augmented_epochs": 2, "max_shift": 1}, "at most epochs; got 2 and 1"),
+        ({"held_out_classes": [3]}, "at least two classes, or none"),
         ({"final_learning_rate": 1e-5}, "the constant learning_rate_schedule has no final"),
         (
             {"learning_rate_schedule": "linear", "final_learning_rate": 0.5},

@@ -156,6 +156,19 @@ def test_augmented_batches_are_the_same_images_moved(sample):
         assert (images.numpy() != shifted.numpy()).any(axis=(1, 2)).all()
 
 
+def test_the_last_epochs_may_see_the_images_as_they_are(sample):
+    changes = {"max_shift": 3, "epochs": 3, "batch_size": 500}
+    plain, _ = make_batches(parse_params(SMALL | changes | {"max_shift": 0}), *sample[0])
+    moved, _ = make_batches(parse_params(SMALL | changes | {"augmented_epochs": 2}), *sample[0])
+    same = [
+        bool((one == other).all())
+        for (one, _), (other, _) in zip(
+            plain.as_numpy_iterator(), moved.as_numpy_iterator(), strict=True
+        )
+    ]
+    assert same == [False] * 6 + [True] * 3
+
+
 def test_classification_trains_the_network_below_its_head(sample):
     params = parse_params(SMALL | {"objective": "classification", "batch_size": 150})
     network = build_network(params)
@@ -174,13 +187,22 @@ def test_parameters_that_do_not_fit_the_data(sample):
         {"batch_size": 5000},
         {"classes_per_batch": 2, "images_per_class": 500, "batch_size": 1000},
         {"classes_per_batch": 32, "images_per_class": 2},
-        {"classes_per_batch": 10, "images_per_class": 2, "held_out_classes": [1], "batch_size": 20},
+        {
+            "classes_per_batch": 9,
+            "images_per_class": 2,
+            "held_out_classes": [1, 2],
+            "batch_size": 18,
+        },
     ):
         params = parse_params(SMALL | {"batch_size": 64} | changes)
         with pytest.raises(ExperimentError, match="do not fit the data"):
             make_batches(params, *sample[0])
     params = parse_params(SMALL | {"warmup_steps": 23})
     with pytest.raises(ExperimentError, match="do not fit the data: warmup_steps"):
+        Training(build_network(params), params, *sample[0])
+    stages = [{"until_step": 23, "name": "batch_all"}, {"name": "batch_hard"}]
+    params = parse_params(SMALL | {"strategy": stages})
+    with pytest.raises(ExperimentError, match="begins at step 23, the training has 23"):
         Training(build_network(params), params, *sample[0])
     with pytest.raises(ExperimentError, match="these parameters make no network: "):
         build_network(parse_params(SMALL | {"blocks": 9}))

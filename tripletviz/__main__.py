@@ -117,7 +117,14 @@ def _positive_whole(text):
 
 
 def _train(options):
-    _experiments(options).train(options.model_dir, restart=options.restart)
+    experiment = _experiments(options).train(options.model_dir, restart=options.restart)
+    if not experiment.finished:
+        interrupted = "trained" in experiment.metrics
+        raise ExperimentError(
+            f"{options.model_dir}: training was interrupted; the same command goes on"
+            if interrupted
+            else f"{options.model_dir}: training diverged; a lower learning rate may help"
+        )
 
 
 def _evaluate(options):

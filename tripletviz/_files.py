@@ -55,7 +55,7 @@ def only_one(folder):
         lock.acquire(timeout=0)
     except filelock.Timeout:
         raise ExperimentError(
-            f"{folder}: another training is running in this model dir; wait for it or stop it"
+            f"{folder}: another command is at work in this model dir; wait for it or stop it"
         ) from None
     try:
         yield

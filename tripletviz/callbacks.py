@@ -1,6 +1,9 @@
 """What a training records: snapshots of the embedding, and curves that go with them."""
 
+import math
+import signal
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 
@@ -202,7 +205,7 @@ class EmbeddingRecorder(keras.callbacks.Callback):
     def _forget(self):
         # Each look is appended as a whole, so that an interrupt cannot leave half of one.
         self.looks, self.step_curves = [], {}
-        self.step, self.diverged = 0, False
+        self.step, self.diverged, self.begun = 0, False, False
 
     def restore(self, recording, step):
         """Go on from a recording made up to a step; the next training does not start anew.
@@ -218,7 +221,7 @@ class EmbeddingRecorder(keras.callbacks.Callback):
             zip(recording.steps.tolist(), recording.embeddings, measured, strict=True)
         )
         self.step_curves = {name: each.tolist() for name, each in recording.step_curves.items()}
-        self.step, self.diverged = int(step), False
+        self.step, self.diverged, self.begun = int(step), False, False
         self._restored = True
 
     def on_train_begin(self, logs=None):
@@ -231,15 +234,16 @@ class EmbeddingRecorder(keras.callbacks.Callback):
         else:
             self._forget()
             self._look()
+        self.begun = True
 
     def on_train_batch_begin(self, batch, logs=None):
         self.model.reset_metrics()
 
     def on_train_batch_end(self, batch, logs=None):
-        self.step += 1
         for key, name in _STEP_CURVES.items():
             if logs and key in logs:
                 self.step_curves.setdefault(name, []).append(float(logs[key]))
+        self.step += 1
         if self.step in self.wanted:
             self._look()
 
@@ -313,13 +317,15 @@ class EmbeddingRecorder(keras.callbacks.Callback):
         }
 
 
+_SECONDS_PER_LINE = 10.0
 _BAR = "{desc}: {percentage:3.0f}%{bar}{n_fmt}/{total_fmt}, {remaining} left{postfix}"
 
 
 class ProgressBar(keras.callbacks.Callback):
     """A bar with the time left, the loss and the fraction of positive triplets.
 
-    In a notebook and on a terminal it is a bar that moves; elsewhere a plain line an epoch.
+    In a notebook and on a terminal it is a bar that moves; elsewhere a plain line after each epoch
+    and every ten seconds.
 
     Args:
         total_steps: updates that the training will make.
@@ -344,7 +350,8 @@ class ProgressBar(keras.callbacks.Callback):
         self.bar, self.done, self.latest = None, first_step, {}
 
     def on_train_begin(self, logs=None):
-        self.done, self.latest, self.began = self.first_step, {}, time.monotonic()
+        self.done, self.latest, self.epoch = self.first_step, {}, 1
+        self.began = self.said = time.monotonic()
         if _shows_bars():
             self.bar = tqdm(
                 total=self.total_steps,
@@ -360,18 +367,27 @@ class ProgressBar(keras.callbacks.Callback):
             self.bar.update(1)
             if self.done % 10 == 0 or self.done == self.total_steps:
                 self.bar.set_postfix_str(self._state(), refresh=False)
-        elif self.steps_per_epoch and self.done % self.steps_per_epoch == 0:
-            self._line(self.done // self.steps_per_epoch)
+            return
+        if self.steps_per_epoch:
+            self.epoch = math.ceil(self.done / self.steps_per_epoch)
+        epoch_ends = self.steps_per_epoch and self.done % self.steps_per_epoch == 0
+        if epoch_ends or time.monotonic() - self.said > _SECONDS_PER_LINE:
+            self._line()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if not self.steps_per_epoch:
+            self.epoch = epoch + 1
 
     def on_epoch_end(self, epoch, logs=None):
         if self.bar is None and not self.steps_per_epoch:
-            self._line(epoch + 1)
+            self._line()
 
-    def _line(self, epoch):
+    def _line(self):
+        self.said = time.monotonic()
         steps_left = self.total_steps - self.done
         pace = (time.monotonic() - self.began) / max(1, self.done - self.first_step)
         left = tqdm.format_interval(steps_left * pace)
-        line = f"{self.description}: epoch {epoch}, step {self.done:,} of {self.total_steps:,}"
+        line = f"{self.description}: epoch {self.epoch}, step {self.done:,} of {self.total_steps:,}"
         print(f"{line}, {left} left, {self._state()}", flush=True)
 
     def on_train_end(self, logs=None):
@@ -398,8 +414,10 @@ class Interruptible:
     """Lets an interrupt end a training cleanly: the network keeps what it has learnt so far.
 
     Ctrl-C in a terminal and the stop button of a notebook raise `KeyboardInterrupt` in the middle
-    of `fit`. Inside this context that ends the training and nothing else: the callbacks finish
-    their work and the code after it goes on.
+    of `fit`, as a rule between an update and its record. Inside this context they end the training
+    after the step that is being made, and nothing else: the callbacks finish their work and the
+    code after it goes on. A second interrupt does not wait for the step. Before the training has
+    begun there is nothing to keep, and an interrupt is what it is elsewhere.
 
     Args:
         *callbacks: the callbacks of the training.
@@ -418,18 +436,34 @@ class Interruptible:
         self.finished = False
 
     def __enter__(self):
+        self._asked, self._before = False, None
+        # Python lets the main thread alone say what an interrupt does.
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._interrupt)
         return self
 
+    def _interrupt(self, number, frame):
+        models = [callback.model for callback in self.callbacks if callback.model is not None]
+        if self._asked or not models or not self._begun():
+            raise KeyboardInterrupt
+        self._asked = True
+        for model in models:
+            model.stop_training = True
+
+    def _begun(self):
+        return all(getattr(callback, "begun", True) for callback in self.callbacks)
+
     def __exit__(self, kind, error, traceback):
-        self.finished = kind is None
-        # Before the first look there is nothing yet that could be kept.
-        begun = all(getattr(callback, "looks", True) for callback in self.callbacks)
-        if kind is not None and issubclass(kind, KeyboardInterrupt) and begun:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+        self.finished = kind is None and not self._asked
+        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt) and self._begun()
+        if interrupted:
             for callback in self.callbacks:
                 callback.on_train_end()
+        if interrupted or (kind is None and self._asked):
             print("Training was interrupted. The network keeps what it has learnt so far.")
-            return True
-        return False
+        return interrupted
 
 
 def _shows_bars():

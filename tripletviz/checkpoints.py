@@ -8,6 +8,7 @@ dropout's random numbers) and what has been recorded.
 import json
 import time
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +64,7 @@ class Checkpoint:
                 variables=[arrays[f"variable {number}"] for number in range(count)],
                 **state,
             )
-        except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile):
+        except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
             raise ExperimentError(
                 f"{path} is damaged, or no checkpoint; start again with --restart"
             ) from None

@@ -16,6 +16,7 @@ import json
 import platform
 import shutil
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from .callbacks import Recording, probe_indices
 from .checkpoints import Checkpoint
 from .evaluation import evaluate_embeddings
 from .networks import CountedDropout
-from .params import ExperimentError, Params, load_params
+from .params import ExperimentError, Params, changed_params, load_params
 from .projection import tsne
 from .summaries import write_projector, write_tsne_page
 from .training import Training, build_network, embed, seen_classes, untrained_network
@@ -105,11 +106,13 @@ def train(model_dir, *, restart=False, progress=True, say=print):
     """Train the experiment of a model dir, evaluate it, and write its files.
 
     A training that was interrupted or killed goes on where its last checkpoint is, and ends equal
-    to one that was not. One that is finished is left as it is.
+    to one that was not (bit for bit on a CPU; a GPU adds numbers up in no fixed order). One that is
+    finished is left as it is.
 
     Args:
         model_dir: path of a folder with `params.json`.
-        restart: whether to throw away what an earlier training has left and begin anew.
+        restart: whether to begin anew, and throw away what an earlier training has left, as soon
+            as it is sure that the new one can begin.
         progress: whether to show how far training is.
         say: function that is given each line worth telling.
 
@@ -124,31 +127,21 @@ def train(model_dir, *, restart=False, progress=True, say=print):
     model_dir = Path(model_dir)
     params = load_params(model_dir)
     with only_one(model_dir):
-        if restart:
-            _remove_results(model_dir)
-        checkpoint = _what_is_there(model_dir, params)
-        if checkpoint is None and (model_dir / "metrics.json").exists():
+        if not restart and _is_finished(model_dir, params):
+            (model_dir / "checkpoint.npz").unlink(missing_ok=True)
             say(f"{model_dir} is trained already; --restart trains it anew")
             experiment = load_experiment(model_dir)
             say(_summary("Trained", experiment.metrics["trained"]))
             return experiment
+        checkpoint = None if restart else _checkpoint(model_dir, params)
         return _train(model_dir, params, checkpoint, progress, say)
 
 
 def _train(model_dir, params, checkpoint, progress, say):
     data = LOADERS[params.dataset](params.profile)
     (x_train, y_train), (x_test, y_test) = data
-    say(f"{len(x_train):,} training and {len(x_test):,} test images of {params.dataset}")
-    if params.held_out_classes:
-        held_out = ", ".join(map(str, params.held_out_classes))
-        say(f"Held out of training: class {held_out}")
     seen, _ = seen_classes(params, x_train, y_train)
     network = untrained_network(params, seen)
-    if checkpoint is None:
-        baselines = _baselines(model_dir, params, network, data, say)
-    else:
-        baselines = {key: value for key, value in checkpoint.notes.items() if key != "params"}
-        say(_summary("Untrained", baselines["untrained"]))
     chosen = probe_indices(y_test)
     training = Training(
         network,
@@ -158,7 +151,17 @@ def _train(model_dir, params, checkpoint, progress, say):
         probe=(x_test[chosen], y_test[chosen]),
         checkpoint=checkpoint,
     )
-    if checkpoint is not None:
+    source = _source(model_dir, params, network)
+    say(f"{len(x_train):,} training and {len(x_test):,} test images of {params.dataset}")
+    if params.held_out_classes:
+        say(f"Held out of training: classes {', '.join(map(str, params.held_out_classes))}")
+    if checkpoint is None:
+        # Only now, when nothing speaks against the new training any more.
+        _remove_results(model_dir)
+        baselines = _baselines(training, network, source, data, say)
+    else:
+        baselines = {key: value for key, value in checkpoint.notes.items() if key != "params"}
+        say(_summary("Untrained", baselines["untrained"]))
         say(f"Going on at step {checkpoint.step:,} of {training.total_steps:,}")
     finished = training.run(
         progress=progress,
@@ -169,17 +172,38 @@ def _train(model_dir, params, checkpoint, progress, say):
     return _keep(model_dir, training, network, baselines, data, finished, say)
 
 
-def _baselines(model_dir, params, network, data, say):
+def _source(model_dir, params, network):
+    """The network whose weights the training starts from, or `None`; it must fit."""
+    if params.pretrained_from is None:
+        return None
+    folder = (model_dir / params.pretrained_from).resolve()
+    if folder == model_dir.resolve():
+        raise ExperimentError(f"{model_dir}: pretrained_from must name another model dir")
+    source = load_network(folder)
+    if not all(np.isfinite(weight.numpy()).all() for weight in source.weights):
+        raise ExperimentError(f"{folder}: its network is of no use: weights are not finite")
+    _pair_weights(network, source, folder)
+    return source
+
+
+def _baselines(training, network, source, data, say):
     """Evaluate the network before training; give it the weights it is to start from."""
-    held_out = params.held_out_classes
-    baselines = {"untrained": evaluate_network(network, data, held_out_classes=held_out)}
+    options = {
+        "held_out_classes": training.params.held_out_classes,
+        "classifier": _classifier(training),
+    }
+    baselines = {"untrained": evaluate_network(network, data, **options)}
     say(_summary("Untrained", baselines["untrained"]))
-    if params.pretrained_from is not None:
-        source = (model_dir / params.pretrained_from).resolve()
-        _take_weights(network, load_network(source), source)
-        baselines["pretrained"] = evaluate_network(network, data, held_out_classes=held_out)
-        say(_summary(f"Start from {source.name}", baselines["pretrained"]))
+    if source is not None:
+        for weight, value in _pair_weights(network, source, "its source"):
+            weight.assign(value)
+        baselines["pretrained"] = evaluate_network(network, data, **options)
+        say(_summary("Pretrained", baselines["pretrained"]))
     return baselines
+
+
+def _classifier(training):
+    return training.model if training.params.objective == "classification" else None
 
 
 def _keep(model_dir, training, network, baselines, data, finished, say):
@@ -197,7 +221,7 @@ def _keep(model_dir, training, network, baselines, data, finished, say):
         "finished": finished,
         **baselines,
     }
-    classifier = training.model if params.objective == "classification" else None
+    classifier = _classifier(training)
     # Written before the evaluation, so that nobody loses a training by being impatient with that.
     _write_model(model_dir / "model.keras", network)
     if classifier is not None:
@@ -206,58 +230,53 @@ def _keep(model_dir, training, network, baselines, data, finished, say):
     _write_json(model_dir / "run.json", _run(seconds))
     _write_json(model_dir / "metrics.json", metrics)
     if usable:
-        metrics["trained"] = evaluate_network(
-            network, data, held_out_classes=params.held_out_classes, classifier=classifier
-        )
-        say(_summary("Trained", metrics["trained"]))
+        try:
+            metrics["trained"] = evaluate_network(
+                network, data, held_out_classes=params.held_out_classes, classifier=classifier
+            )
+            say(_summary("Trained", metrics["trained"]))
+        except ValueError as error:  # finite for the probe set, and not for every image
+            usable = metrics["finished"] = False
+            say(f"Diverged; what was recorded is kept: {error}")
         _write_json(model_dir / "metrics.json", metrics)
     if finished or not usable:
         (model_dir / "checkpoint.npz").unlink(missing_ok=True)
-    return Experiment(params, network, recording, metrics, finished)
+    return Experiment(params, network, recording, metrics, metrics["finished"])
 
 
-def _what_is_there(model_dir, params):
-    """The checkpoint to go on from, or `None`: nothing is trained yet, or all of it.
-
-    What is left of a training that diverged is removed, since it would diverge again.
-    """
-    path = model_dir / "checkpoint.npz"
-    checkpoint = Checkpoint.load(path) if path.exists() else None
-    metrics = _read_json(model_dir / "metrics.json")
-    if metrics is not None:
+def _is_finished(model_dir, params):
+    """Whether all that a training leaves is there."""
+    metrics = _read_json(model_dir / "metrics.json") or {}
+    if metrics:
         _refuse_other_params(model_dir, params, metrics.get("params"))
-        if metrics.get("finished") and "trained" in metrics:
-            path.unlink(missing_ok=True)
-            return None
-    if checkpoint is not None:
+    names = ["model.keras", "recording.npz"]
+    names += ["classifier.keras"] * (params.objective == "classification")
+    there = all((model_dir / name).exists() for name in names)
+    return there and metrics.get("finished", False) and "trained" in metrics
+
+
+def _checkpoint(model_dir, params):
+    """The checkpoint to go on from, or `None`."""
+    path = model_dir / "checkpoint.npz"
+    if path.exists():
+        checkpoint = Checkpoint.load(path)
         _refuse_other_params(model_dir, params, checkpoint.notes.get("params"))
-    elif (model_dir / "model.keras").exists() and metrics is None:
+        return checkpoint
+    if (model_dir / "model.keras").exists() and not (model_dir / "metrics.json").exists():
         raise ExperimentError(
             f"{model_dir} has a model.keras whose training is unknown; --restart replaces it"
         )
-    elif metrics is not None:
-        _remove_results(model_dir)
-    return checkpoint
+    # A training that diverged would do so again from any checkpoint: it has none.
+    return None
 
 
 def _refuse_other_params(model_dir, params, before):
-    changed = _changes(params, before)
+    changed = changed_params(params, before)
     if changed:
         raise ExperimentError(
             f"{model_dir} holds a training with other parameters ({changed}); --restart throws "
             "it away and trains anew"
         )
-
-
-def _changes(params, before):
-    """What of `params` is unlike a dictionary of earlier ones, in words; empty if nothing is."""
-    now = params.model_dump(mode="json")
-    if before is None:
-        return "unknown ones"
-    keys = [key for key in {**now, **before} if now.get(key) != before.get(key)]
-    return ", ".join(
-        f"{key} was {json.dumps(before.get(key))}, is {json.dumps(now.get(key))}" for key in keys
-    )
 
 
 def evaluate(model_dir, *, say=print):
@@ -281,13 +300,15 @@ def evaluate(model_dir, *, say=print):
     if params.objective == "classification" and (model_dir / "classifier.keras").exists():
         classifier = load_network(model_dir, "classifier.keras")
     data = LOADERS[params.dataset](params.profile)
+    seen_classes(params, *data[0])
     try:
         metrics = evaluate_network(
             network, data, held_out_classes=params.held_out_classes, classifier=classifier
         )
     except ValueError as error:  # a training that diverged leaves a network of NaN
         raise ExperimentError(f"{model_dir}: its network is of no use: {error}") from None
-    for line in _table(metrics):
+    before = (_read_json(model_dir / "metrics.json") or {}).get("untrained", {})
+    for line in _table(metrics, before):
         say(line)
     say(_summary("Trained", metrics))
     return metrics
@@ -315,25 +336,24 @@ def visualize(model_dir, *, perplexity=25, say=print):
     params = load_params(model_dir)
     network = _trained_network(model_dir, params, say)
     _, (images, labels) = LOADERS[params.dataset](params.profile)
+    if perplexity >= len(images):
+        raise ExperimentError(
+            f"perplexity must be less than the number of test images, {len(images):,}; got "
+            f"{perplexity:g}"
+        )
     embeddings = embed(network, images)
     if not np.isfinite(embeddings).all():
         raise ExperimentError(f"{model_dir}: its network is of no use: embeddings are not finite")
     metrics = _read_json(model_dir / "metrics.json")
-    log_dir = model_dir / "tensorboard"
-    log_dir.mkdir(exist_ok=True)
-    write_projector(log_dir, embeddings, labels, images)
-    say(f"Projector of {len(images):,} test images: tensorboard --logdir {log_dir}")
-    points = tsne(embeddings, perplexity=perplexity, seed=params.seed)
-    page = model_dir / "tsne.html"
-    write_tsne_page(
-        page,
-        points,
-        labels,
-        images,
-        embeddings=embeddings,
-        caption=_caption(params, len(images), perplexity, metrics),
-    )
-    say(f"t-SNE, perplexity {perplexity}: {page}")
+    log_dir, page = model_dir / "tensorboard", model_dir / "tsne.html"
+    with only_one(model_dir):
+        log_dir.mkdir(exist_ok=True)
+        write_projector(log_dir, embeddings, labels, images)
+        say(f"Projector of {len(images):,} test images: tensorboard --logdir {log_dir}")
+        points = tsne(embeddings, perplexity=perplexity, seed=params.seed)
+        caption = _caption(params, len(images), perplexity, metrics)
+        write_tsne_page(page, points, labels, images, embeddings=embeddings, caption=caption)
+    say(f"t-SNE, perplexity {perplexity:g}: {page}")
     return page
 
 
@@ -344,7 +364,7 @@ def _caption(params, count, perplexity, metrics):
     )
     if metrics and "untrained" in metrics:
         baseline = metrics["untrained"]["recall_at_k"]["1"]
-        caption += f" Untrained, the network's R@1 is {baseline:.4f}."
+        caption += f" In the untrained network's embedding it is {baseline:.1%}."
     return caption
 
 
@@ -362,7 +382,7 @@ def load_experiment(model_dir):
         raise ExperimentError(f"{model_dir} has no finished training; train it first")
     try:
         recording = Recording.load(path)
-    except (KeyError, ValueError, EOFError, zipfile.BadZipFile):
+    except (KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
         raise ExperimentError(f"{path} is damaged; train it again with --restart") from None
     return Experiment(params, load_network(model_dir), recording, metrics, metrics["finished"])
 
@@ -384,24 +404,34 @@ def load_network(model_dir, name="model.keras"):
         raise ExperimentError(f"{path} is damaged, or no model that Keras saved; train it again")
     try:
         return keras.models.load_model(path)
-    except (KeyError, ValueError, OSError, TypeError) as error:
-        raise ExperimentError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+    except (
+        KeyError,
+        ValueError,
+        OSError,
+        TypeError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ExperimentError(f"{path} cannot be read: {reason}") from None
 
 
 def _trained_network(model_dir, params, say):
     """The network of a model dir, if it is the one that `params` describe."""
     saved = load_network(model_dir)
     network = build_network(params)
-    _take_weights(network, saved, model_dir / "model.keras")
+    for weight, value in _pair_weights(network, saved, model_dir / "model.keras"):
+        weight.assign(value)
     metrics = _read_json(model_dir / "metrics.json") or {}
-    changed = _changes(params, metrics.get("params", params.model_dump(mode="json")))
+    changed = changed_params(params, metrics.get("params", params.model_dump()))
     if changed:
         say(f"Note: params.json has changed since this network was trained ({changed})")
     return network
 
 
-def _take_weights(network, source, where):
-    """Copy the weights of a network of the same architecture."""
+def _pair_weights(network, source, where):
+    """Pairs of a network's weights and those of another of the same architecture."""
     own, others = _learnt_weights(network), _learnt_weights(source)
     for name in {**own, **others}:
         wanted, found = (
@@ -412,8 +442,7 @@ def _take_weights(network, source, where):
                 f"the weights of {where} do not fit the parameters: {name} has shape {found} "
                 f"there, {wanted} here"
             )
-    for name, weight in own.items():
-        weight.assign(others[name])
+    return [(weight, others[name]) for name, weight in own.items()]
 
 
 def _learnt_weights(network):
@@ -452,6 +481,8 @@ def _read_json(path):
 def _remove_results(model_dir):
     for name in _WRITTEN:
         (model_dir / name).unlink(missing_ok=True)
+    for partial in model_dir.glob(".part-*"):
+        partial.unlink()
     shutil.rmtree(model_dir / "tensorboard", ignore_errors=True)
 
 
@@ -475,12 +506,14 @@ def _summary(name, metrics):
     )
 
 
-def _table(metrics):
-    """The evaluation as aligned lines, one column for each set of classes."""
-    parts = {"all classes": metrics}
-    parts |= {
-        name.replace("_", " "): metrics[name] for name in ("seen", "held_out") if name in metrics
-    }
+def _table(metrics, before):
+    """The evaluation as aligned lines: for each set of classes a column, and its baseline."""
+    parts = {}
+    for key, name in ((None, "all classes"), ("seen", "seen"), ("held_out", "held out")):
+        for found, when in ((metrics, ""), (before, ", untrained")):
+            part = found if key is None else found.get(key)
+            if part:
+                parts[name + when] = part
     rows = {}
     for part, found in parts.items():
         verification = found["verification"]
@@ -502,7 +535,9 @@ def _table(metrics):
         for name, value in values.items():
             rows.setdefault(name, {})[part] = value
     width = max(map(len, rows))
-    yield " ".join([" " * width, *(f"{part:>12}" for part in parts)])
+    heads = [part.split(", ") for part in parts]
+    for line in range(max(map(len, heads))):
+        yield "".join([" " * width, *(f"{''.join(head[line : line + 1]):>12}" for head in heads)])
     for name, values in rows.items():
         cells = [f"{values[part]:12.4f}" if part in values else " " * 12 for part in parts]
-        yield " ".join([f"{name:<{width}}", *cells])
+        yield "".join([f"{name:<{width}}", *cells])

@@ -43,7 +43,7 @@ class Params(pydantic.BaseModel):
         "full", description="how much of the training data: 6,000, 20,000 or all 60,000 images"
     )
     held_out_classes: list[pydantic.NonNegativeInt] = Field(
-        [], description="list of classes kept out of training and evaluated apart"
+        [], description="list of classes, at least two, kept out of training, evaluated apart"
     )
 
     network: Literal["conv_net", "alexnet"] = Field("conv_net", description="embedding network")
@@ -102,6 +102,12 @@ class Params(pydantic.BaseModel):
         0.0, ge=0, lt=1, description="greatest random change of a training image's size, a share"
     )
 
+    augmented_epochs: pydantic.PositiveInt | None = Field(
+        None,
+        description="number of first epochs in which training images are shifted, rotated and "
+        "zoomed, or null for all; a few last epochs on the images as they are fit the gallery",
+    )
+
     epochs: pydantic.PositiveInt = Field(1, description="number of passes over the training images")
     learning_rate: pydantic.PositiveFloat = Field(
         0.001, description="learning rate of Adam, the highest where it changes"
@@ -118,8 +124,11 @@ class Params(pydantic.BaseModel):
         0, description="number of first steps in which the learning rate rises from near 0"
     )
     snapshots: int = Field(24, ge=2, description="number of looks at the probe set")
-    seed: pydantic.NonNegativeInt = Field(
-        0, description="seed of weights, batches, augmentation and dropout"
+    seed: int = Field(
+        0,
+        ge=0,
+        le=2**32 - 1,
+        description="seed of weights, batches, augmentation and dropout, at most 2^32 - 1",
     )
 
     @property
@@ -152,6 +161,9 @@ class Params(pydantic.BaseModel):
             )
         if len(set(self.held_out_classes)) < len(self.held_out_classes):
             raise ValueError(f"held_out_classes names a class twice; got {self.held_out_classes}")
+        if len(self.held_out_classes) == 1:
+            # Among the images of one class every neighbour is right.
+            raise ValueError("held_out_classes must name at least two classes, or none")
         return self
 
     @pydantic.model_validator(mode="after")
@@ -163,12 +175,42 @@ class Params(pydantic.BaseModel):
                 "final_learning_rate must not be above learning_rate; got "
                 f"{self.final_learning_rate} and {self.learning_rate}"
             )
+        changes = self.max_shift or self.max_rotation or self.max_zoom
+        if self.augmented_epochs is not None and not changes:
+            raise ValueError("augmented_epochs needs a max_shift, max_rotation or max_zoom")
+        if (self.augmented_epochs or 1) > self.epochs:
+            raise ValueError(
+                f"augmented_epochs must be at most epochs; got {self.augmented_epochs} and "
+                f"{self.epochs}"
+            )
         if self.network == "alexnet":
             defaults = Params.model_fields
             for key in ("blocks", "convolutions", "batch_norm"):
                 if getattr(self, key) != defaults[key].default:
                     raise ValueError(f"{key} belongs to conv_net; the network here is alexnet")
         return self
+
+
+def changed_params(params, before):
+    """What of `params` is unlike earlier ones, in words; empty if nothing is.
+
+    Args:
+        params: `Params`.
+        before: dictionary of the earlier ones, or `None` if they are not known. A parameter that
+            did not exist then had its default.
+    """
+    if before is None:
+        return "unknown ones"
+    defaults = {
+        name: field.default
+        for name, field in Params.model_fields.items()
+        if not field.is_required()
+    }
+    now, before = params.model_dump(mode="json"), {**defaults, **before}
+    keys = [key for key in {**now, **before} if now.get(key) != before.get(key)]
+    return ", ".join(
+        f"{key} was {json.dumps(before.get(key))}, is {json.dumps(now.get(key))}" for key in keys
+    )
 
 
 def describe_params():

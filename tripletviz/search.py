@@ -56,7 +56,7 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from . import figures
 from ._files import only_one, whole
-from .params import ExperimentError, Params, load_params, parse_params
+from .params import ExperimentError, Params, changed_params, load_params, parse_params
 
 MEASURES = {
     "recall_at_k.1": "R@1",
@@ -493,7 +493,7 @@ def _write_params(run):
 def _metrics(run):
     """What is in the `metrics.json` of a run, if it was trained with these parameters."""
     metrics = _read_json(run.folder / "metrics.json")
-    return metrics if metrics.get("params") == run.params.model_dump(mode="json") else {}
+    return {} if changed_params(run.params, metrics.get("params")) else metrics
 
 
 def _state(run):
@@ -585,7 +585,8 @@ class _Trainings:
     def _end(self, run):
         process, start = self.active.pop(run)
         seconds, state, result = time.monotonic() - start, _state(run), ""
-        if process.returncode != 0 or state == "unfinished":
+        # A training that diverged says so by its status too; that is a result, not a failure.
+        if state != "diverged" and (process.returncode != 0 or state == "unfinished"):
             state = "failed"
             result = f"{_status(process.returncode)}: {_last_line(run.folder / 'log.txt')}"
             self.failures[run.name] = result

@@ -113,17 +113,22 @@ def make_batches(params, images, labels, *, first_step=0):
             dataset = batches(first_epoch=epoch, first_step=step)
     except ValueError as error:
         raise ExperimentError(f"these parameters do not fit the data: {error}") from None
-    return _augmented(params, dataset, first_step), steps
+    return _augmented(params, dataset, first_step, steps), steps
 
 
-def _augmented(params, dataset, first_step):
+def _augmented(params, dataset, first_step, steps_per_epoch):
     bounds = {key: getattr(params, key) for key in ("max_shift", "max_rotation", "max_zoom")}
     if not any(bounds.values()):
         return dataset
 
+    last = steps_per_epoch * (params.augmented_epochs or params.epochs)
+
     def change(step, batch):
         images, labels = batch
-        return augment(images, params.seed, step, **bounds), labels
+        changed = tf.cond(
+            step < last, lambda: augment(images, params.seed, step, **bounds), lambda: images
+        )
+        return changed, labels
 
     numbered = dataset.enumerate(start=first_step)
     return numbered.map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
@@ -160,6 +165,7 @@ class Training:
         self.total_steps = self.steps_per_epoch * params.epochs
         self.learning_rate = self._learning_rate()
         optimizer = keras.optimizers.Adam(self.learning_rate)
+        self._refuse_unreached_stages()
         loss = triplet_loss(params, optimizer.iterations)
         self.recorder = self._recorder(network, loss, probe)
         if params.objective == "classification":
@@ -240,6 +246,14 @@ class Training:
                 )
             )
         return callbacks
+
+    def _refuse_unreached_stages(self):
+        begins = [until for until, _ in self.params.stages[:-1]]
+        if begins and begins[-1] >= self.total_steps:
+            raise ExperimentError(
+                "these parameters do not fit the data: the last stage of the strategy begins at "
+                f"step {begins[-1]:,}, the training has {self.total_steps:,}"
+            )
 
     def _learning_rate(self):
         params = self.params
