@@ -652,12 +652,17 @@ def test_one_run_alone_can_be_drawn():
 
 def test_labels_and_ticks_have_room():
     short = parallel_coordinates(RUNS, ["margin"], {"recall": "R@1"})
-    long = parallel_coordinates(RUNS, ["margin", "strategy"], {"recall": "R@1"})
-    first = parallel_coordinates(RUNS, ["strategy", "margin"], {"recall": "R@1"})
+    rows = [*RUNS, RUNS[0] | {"strategy": "batch_semi_hard"}]
+    long = parallel_coordinates(rows, ["margin", "strategy"], {"recall": "R@1"})
+    first = parallel_coordinates(rows, ["strategy", "margin"], {"recall": "R@1"})
     assert short.layout.meta["least_width"] < 320
     assert long.layout.meta["least_width"] > short.layout.meta["least_width"] + 50
     # The ticks of the first axis stand in the margin, whatever the others need.
     assert first.layout.margin.l > long.layout.margin.l + 30
+    between = [
+        figure.layout.meta["least_width"] - figure.layout.margin.l for figure in (first, long)
+    ]
+    assert between[0] < between[1] - 30
     for label in axes_of(parallel_coordinates(RUNS, ["learning_rate"], RESULTS)):
         assert len(label.split("<br>")) <= 2
     assert short.data[0].rangefont.color == "rgba(0,0,0,0)", "ends are written across labels"

@@ -69,6 +69,7 @@ FAKE_TRAINING = """
         metrics["trained"] = evaluation(round(1 / (1 + margin), 6))
     (folder / "run.json").write_text(json.dumps({"seconds": 10 * margin, "device": "CPU"}))
     (folder / "metrics.json").write_text(json.dumps(metrics))
+    sys.exit(0 if metrics["finished"] else 2)
 """
 
 
@@ -660,7 +661,7 @@ def test_only_one_search_at_a_time(make, run):
     folder = make({"grid": {"margin": [1]}})
 
     def search_again(sub):
-        with pytest.raises(ExperimentError, match="is running in this model dir"):
+        with pytest.raises(ExperimentError, match="another command is at work in this model dir"):
             search(folder, say=print, command=run.command)
         return run.command(sub)
 

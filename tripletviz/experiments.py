@@ -151,7 +151,7 @@ def _train(model_dir, params, checkpoint, progress, say):
         probe=(x_test[chosen], y_test[chosen]),
         checkpoint=checkpoint,
     )
-    source = _source(model_dir, params, network)
+    source = _source(model_dir, params, network, x_test)
     say(f"{len(x_train):,} training and {len(x_test):,} test images of {params.dataset}")
     if params.held_out_classes:
         say(f"Held out of training: classes {', '.join(map(str, params.held_out_classes))}")
@@ -172,7 +172,7 @@ def _train(model_dir, params, checkpoint, progress, say):
     return _keep(model_dir, training, network, baselines, data, finished, say)
 
 
-def _source(model_dir, params, network):
+def _source(model_dir, params, network, images):
     """The network whose weights the training starts from, or `None`; it must fit."""
     if params.pretrained_from is None:
         return None
@@ -180,9 +180,9 @@ def _source(model_dir, params, network):
     if folder == model_dir.resolve():
         raise ExperimentError(f"{model_dir}: pretrained_from must name another model dir")
     source = load_network(folder)
-    if not all(np.isfinite(weight.numpy()).all() for weight in source.weights):
-        raise ExperimentError(f"{folder}: its network is of no use: weights are not finite")
     _pair_weights(network, source, folder)
+    if not np.isfinite(embed(source, images)).all():
+        raise ExperimentError(f"{folder}: its network is of no use: embeddings are not finite")
     return source
 
 

@@ -376,7 +376,8 @@ def settle_batch_norm(network, images, *, batch_size=64, batches=100):
     In use, batch normalisation works with moving averages, which start at mean 0 and variance 1
     whatever the data is like. Until they have followed the data, an untrained network gives
     embeddings of quite another scale than the ones its own training sees. So before an untrained
-    network is measured, show it some images. No weight changes, only those averages.
+    network is measured, show it some images. Nothing that training learns changes, only those
+    averages, and the count of a `CountedDropout`.
 
     Args:
         network: `keras.Model` from images to embeddings; without batch normalisation it stays as

@@ -53,7 +53,8 @@ def untrained_network(params, images):
         images: uint8 array `(N, H, W)`: the training images; a few thousand are shown to it.
     """
     network = build_network(params)
-    networks.settle_batch_norm(network, images, batch_size=min(64, len(images)))
+    if params.network == "conv_net" and params.batch_norm:
+        networks.settle_batch_norm(network, images, batch_size=min(64, len(images)))
     return network
 
 
