@@ -776,6 +776,9 @@ class TestVerification:
         labels = np.arange(400) // 4
         points = np.random.default_rng(6).normal(size=(400, 2))
         assert verification_curve(points, labels, max_items=50).genuine_pairs == 25
+        classes = [set(labels[evaluation._balanced_choice(labels, 50, seed)]) for seed in (0, 1)]
+        assert [len(drawn) for drawn in classes] == [25, 25]
+        assert len(classes[0] & classes[1]) < 20
 
     def test_bad_input_is_named(self):
         points, labels = np.arange(4.0)[:, None], [0, 0, 1, 1]

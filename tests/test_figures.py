@@ -535,11 +535,11 @@ EMBEDDING = [[0, 0], [1, 0], [9, 0], [9, 1]]
 
 def test_the_title_compares_neighbours_in_the_picture_and_in_the_embedding():
     labels = [4, 4, 7, 7]
-    alone = "The nearest neighbour of 75.0% of 4 points is of their class"
+    alone = "75.0% of 4 points have a nearest neighbour of their class"
     figure = tsne_scatter(PICTURE, labels)
     assert title_of(figure) == alone
     both = tsne_scatter(PICTURE, labels, EMBEDDING)
-    assert title_of(both) == f"{alone}; in the embedding, of 100.0%"
+    assert title_of(both) == f"{alone} here, 100.0% in the embedding itself"
     assert title_of(tsne_scatter(PICTURE, labels, title="Apart?")) == "Apart?"
     assert "Each point is a query, all others are the gallery." in alt_text(figure)
 

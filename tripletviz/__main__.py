@@ -1,10 +1,10 @@
-"""The command line: ``python -m tripletviz train|evaluate|visualize|search|fetch``."""
+"""Train, evaluate, visualize and compare experiments with the triplet loss."""
 
 import argparse
 import sys
 import textwrap
 
-from .datasets import DatasetUnavailableError, load_mnist
+from .datasets import DatasetUnavailableError, load_fashion_mnist, load_mnist
 from .params import ExperimentError, describe_params, load_params
 
 
@@ -39,6 +39,7 @@ def _parser(*, explains_search):
         "train from params.json, evaluate, and write model and metrics; go on where a training "
         "was interrupted or killed",
     )
+    train.epilog = _keys()
     train.add_argument(
         "--restart", action="store_true", help="throw away what is trained there and begin anew"
     )
@@ -65,6 +66,7 @@ def _parser(*, explains_search):
         from . import search as room  # brings Plotly and scikit-learn, which take a second
 
         search.epilog = f"{room.__doc__}\n{search.epilog}"
+    search.epilog = _keys()
     search.add_argument(
         "--workers",
         type=_positive_whole,
@@ -76,8 +78,14 @@ def _parser(*, explains_search):
         default="recall_at_k.1",
         help="metric of the table by which to sort, best first (default: recall_at_k.1)",
     )
-    command = commands.add_parser("fetch", help="fetch MNIST into the data folder")
-    command.set_defaults(run=_fetch)
+    fetch = commands.add_parser("fetch", help="fetch a data set into the data folder")
+    fetch.add_argument(
+        "--dataset",
+        choices=("mnist", "fashion_mnist"),
+        default="mnist",
+        help="which one (default: mnist)",
+    )
+    fetch.set_defaults(run=_fetch)
     return parser
 
 
@@ -86,7 +94,7 @@ def _add(commands, name, run, text):
         name,
         help=text,
         description=text,
-        epilog=_keys(),
+        epilog="The keys of params.json are explained by: python -m tripletviz train --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("--model-dir", required=True, help="folder with params.json")
@@ -95,7 +103,7 @@ def _add(commands, name, run, text):
 
 
 def _keys():
-    lines = ["parameters, the keys of params.json, with their defaults:"]
+    lines = ["parameters, to be set in params.json, with their defaults:"]
     for name, default, meaning in describe_params():
         default = default if default == "required" else f"default: {default}"
         text = f"  {name}: {meaning} [{default}]"
@@ -152,8 +160,12 @@ def _experiments(options):
 
 
 def _fetch(options):
-    (x_train, _), (x_test, _) = load_mnist()
-    print(f"MNIST is here: {len(x_train):,} training and {len(x_test):,} test images.")
+    load, name = {
+        "mnist": (load_mnist, "MNIST"),
+        "fashion_mnist": (load_fashion_mnist, "Fashion-MNIST"),
+    }[options.dataset]
+    (x_train, _), (x_test, _) = load()
+    print(f"{name} is here: {len(x_train):,} training and {len(x_test):,} test images.")
 
 
 if __name__ == "__main__":

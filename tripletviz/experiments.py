@@ -351,20 +351,21 @@ def visualize(model_dir, *, perplexity=25, say=print):
         write_projector(log_dir, embeddings, labels, images)
         say(f"Projector of {len(images):,} test images: tensorboard --logdir {log_dir}")
         points = tsne(embeddings, perplexity=perplexity, seed=params.seed)
-        caption = _caption(params, len(images), perplexity, metrics)
+        caption = _caption(model_dir.resolve().name, params, len(images), perplexity, metrics)
         write_tsne_page(page, points, labels, images, embeddings=embeddings, caption=caption)
     say(f"t-SNE, perplexity {perplexity:g}: {page}")
     return page
 
 
-def _caption(params, count, perplexity, metrics):
+def _caption(name, params, count, perplexity, metrics):
     caption = (
-        f"t-SNE, perplexity {perplexity:g}, of the {params.embedding_size}-dimensional embeddings "
-        f"of {count:,} test images of {params.dataset}."
+        f"{name}: t-SNE, perplexity {perplexity:g}, of the {params.embedding_size}-dimensional "
+        f"embeddings of {count:,} test images of {params.dataset}. Who is whose neighbour means "
+        "something here, distances between groups do not."
     )
     if metrics and "untrained" in metrics:
         baseline = metrics["untrained"]["recall_at_k"]["1"]
-        caption += f" In the untrained network's embedding it is {baseline:.1%}."
+        caption += f" In the untrained network's embedding {baseline:.1%} have such a neighbour."
     return caption
 
 

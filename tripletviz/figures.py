@@ -422,10 +422,11 @@ def tsne_scatter(points, labels, embeddings=None, title=None, class_names=None):
         trace.hovertemplate = f"class {trace.name}<br>index %{{customdata}}<extra></extra>"
     if title is None:
         share = recall_at_k(points, labels, k=1)
-        title = f"The nearest neighbour of {share:.1%} of {_count(len(labels), 'point')} is of "
-        title += "their class"
+        title = (
+            f"{share:.1%} of {_count(len(labels), 'point')} have a nearest neighbour of their class"
+        )
         if embeddings is not None:
-            title += f"; in the embedding, of {recall_at_k(embeddings, labels, k=1):.1%}"
+            title += f" here, {recall_at_k(embeddings, labels, k=1):.1%} in the embedding itself"
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False, scaleanchor="x", constrain="domain", constraintoward="top")
     return _finished(

@@ -48,19 +48,22 @@ class Params(pydantic.BaseModel):
 
     network: Literal["conv_net", "alexnet"] = Field("conv_net", description="embedding network")
     channels: pydantic.PositiveInt = Field(
-        32, description="filters of the first convolution; later ones have more in proportion"
+        32,
+        description="filters of the first convolution (alexnet: as for images of 227 pixels); "
+        "later ones have more in proportion",
     )
     blocks: pydantic.PositiveInt = Field(
-        2, description="blocks of conv_net, each of convolutions and a pooling"
+        2, description="number of blocks, each of convolutions and a pooling (conv_net only)"
     )
     convolutions: pydantic.PositiveInt = Field(
-        1, description="convolutions in each block of conv_net"
+        1, description="number of convolutions in each block (conv_net only)"
     )
     batch_norm: bool = Field(
-        True, description="batch normalisation after each convolution of conv_net, true or false"
+        True,
+        description="batch normalisation after each convolution, true or false (conv_net only)",
     )
     dropout: float = Field(
-        0.0, ge=0, lt=1, description="share of units dropped before the dense layers, below 1"
+        0.0, ge=0, lt=1, description="fraction of units dropped before the dense layers, below 1"
     )
     embedding_size: pydantic.PositiveInt = Field(64, description="dimension of the embedding")
     normalize: bool = Field(False, description="scaling of embeddings to unit norm, true or false")
@@ -77,17 +80,24 @@ class Params(pydantic.BaseModel):
         "cross-entropy of a softmax layer on it (strategy and margin are then only measured)",
     )
     strategy: StrategyName | list[Stage] = Field(
-        description="choice of the batch's triplets that make the loss, or a list of stages such "
-        'as [{"until_step": 500, "name": "batch_all"}, {"name": "batch_hard"}]'
+        description="choice of the triplets of a batch that make the loss, or a list of stages "
+        'such as [{"until_step": 500, "name": "batch_all"}, {"name": "batch_hard"}]'
     )
     margin: pydantic.NonNegativeFloat | Literal["soft"] = Field(
         description='margin in units of distance, at least 0, or "soft" (not for batch_all)'
     )
     squared: bool = Field(False, description="use of squared Euclidean distances, true or false")
 
-    batch_size: int = Field(64, ge=2, description="number of images in a batch")
+    batch_size: int = Field(
+        64,
+        ge=2,
+        description="number of images in a batch; for P x K batches their product",
+    )
     classes_per_batch: int | None = Field(
-        None, ge=2, description="P of P x K batches, at least 2, or null for random batches"
+        None,
+        ge=2,
+        description="P of P x K batches, at least 2, or null for random batches; together with "
+        "images_per_class",
     )
     images_per_class: int | None = Field(
         None, ge=2, description="K of P x K batches, at least 2, or null for random batches"
@@ -99,21 +109,25 @@ class Params(pydantic.BaseModel):
         0.0, ge=0, le=180, description="greatest random rotation of a training image, in degrees"
     )
     max_zoom: float = Field(
-        0.0, ge=0, lt=1, description="greatest random change of a training image's size, a share"
+        0.0,
+        ge=0,
+        lt=1,
+        description="greatest random zoom of a training image: 0.1 is up to 10 % larger or smaller",
     )
 
     augmented_epochs: pydantic.PositiveInt | None = Field(
         None,
         description="number of first epochs in which training images are shifted, rotated and "
-        "zoomed, or null for all; a few last epochs on the images as they are fit the gallery",
+        "zoomed, or null for all; the last epochs then see them unchanged, as the gallery holds "
+        "them",
     )
 
     epochs: pydantic.PositiveInt = Field(1, description="number of passes over the training images")
     learning_rate: pydantic.PositiveFloat = Field(
-        0.001, description="learning rate of Adam, the highest where it changes"
+        0.001, description="learning rate of Adam; with a schedule, its highest value"
     )
     learning_rate_schedule: Literal["constant", "cosine", "linear", "exponential"] = Field(
-        "constant", description="way from the learning rate to the final one"
+        "constant", description="course of the learning rate down to final_learning_rate"
     )
     final_learning_rate: pydantic.PositiveFloat | None = Field(
         None,
@@ -123,7 +137,11 @@ class Params(pydantic.BaseModel):
     warmup_steps: pydantic.NonNegativeInt = Field(
         0, description="number of first steps in which the learning rate rises from near 0"
     )
-    snapshots: int = Field(24, ge=2, description="number of looks at the probe set")
+    snapshots: int = Field(
+        24,
+        ge=2,
+        description="number of times that the embeddings of 1,000 test images are recorded",
+    )
     seed: int = Field(
         0,
         ge=0,

@@ -25,8 +25,10 @@ Any parameter can be varied. Some must fit together:
 Each run has a sub-folder, named after what it sets, with its own params.json and log.txt; `train`,
 `evaluate` and `visualize` take it as a model dir. The same search, started again, does only what is
 missing, also after it was interrupted or killed, and after search.json got more values or runs.
-With several workers each gets its share of the cores; the number of threads moves the fourth digit
-of a result. Runs are compared in search.csv and, as parallel coordinates, in search.html.
+With several workers each gets its share of the cores; a result can differ in its fourth digit where
+the number of threads does. Runs are compared in search.csv and, as parallel coordinates, in
+search.html. They are ranked by test images, so the best value is somewhat optimistic: judge what is
+chosen on images that chose nothing, such as another data set's.
 """
 
 import contextlib
@@ -900,7 +902,8 @@ def _write_page(path, rows, varied, sort_by):
         caption=html.escape(
             f"{_count(len(rows), 'run')}, each a line: the darker, the better its {label}. Drag "
             "along an axis to see only the runs that cross it there; drag an axis by its name to "
-            "move it."
+            "move it. The runs are ranked by test images, so the best value is somewhat "
+            "optimistic: judge what is chosen on images that chose nothing."
         ),
         alt=html.escape(figures.alt_text(figure)),
         least_width=figure.layout.meta["least_width"],

@@ -102,8 +102,7 @@ def test_a_narrow_page_shows_them_all_and_scrolls_only_down(open_page, screensho
 def test_the_page_says_in_words_what_it_shows(open_page):
     page = open_page()
     heading = page.get_by_role("heading").inner_text()
-    assert heading.startswith("The nearest neighbour of ")
-    assert heading.endswith("% of 10,000 points is of their class")
+    assert heading.endswith("% of 10,000 points have a nearest neighbour of their class")
     assert page.title() == heading
     picture = page.get_by_role("img", name="Scatter plot of 10,000 points in 10 classes")
     assert picture.count() == 1
