@@ -12,7 +12,7 @@ parser.add_argument(
 )
 options = parser.parse_args()
 print(f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}\n")
-print("| what | bar | measured |")
+print("| what | promised | measured |")
 print("| --- | --- | --- |")
 for room, measured in (
     (losses, lambda: losses.measure(cube_1024=options.cube_1024)),

@@ -771,6 +771,8 @@ class TestVerification:
         assert (np.unique(labels[chosen], return_counts=True)[1] == 200).all()
         points = np.random.default_rng(6).normal(size=(2010, 2))
         assert verification(points, labels)["pairs"] == 1_999_000
+        curve = verification_curve(points, labels)
+        assert curve.genuine_pairs + curve.impostor_pairs == 1_999_000
 
     def test_many_small_classes_still_give_genuine_pairs(self):
         labels = np.arange(400) // 4
@@ -961,9 +963,32 @@ def test_an_error_in_one_block_is_not_lost():
         evaluation._in_blocks(work, 8, 2)
 
 
-def test_threads_of_the_linear_algebra_are_as_before():
-    before = [library["num_threads"] for library in threadpool_info()]
-    points, labels = np.random.default_rng(0).normal(size=(2100, 3)), np.arange(2100) % 3
-    nearest_neighbors(points)
-    nmi(points, labels)
-    assert [library["num_threads"] for library in threadpool_info()] == before
+def test_threads_of_the_linear_algebra(monkeypatch):
+    """One in each of our threads and in k-means, whose sums then are the same on every machine."""
+
+    def threads():
+        return {library["filepath"]: library["num_threads"] for library in threadpool_info()}
+
+    before, seen = threads(), []
+
+    class Spy(KMeans):
+        def fit_predict(self, *arguments):
+            seen.append(set(threads().values()))
+            return super().fit_predict(*arguments)
+
+    monkeypatch.setattr(evaluation, "KMeans", Spy)
+    nmi([[0.0], [1.0]], [0, 1])
+    evaluation._in_blocks(
+        lambda rows: seen.append(
+            {each["num_threads"] for each in threadpool_info() if is_blas(each)}
+        ),
+        4,
+        2,
+    )
+    assert len(seen) == 3
+    assert all(number <= {1} for number in seen)
+    assert threads() == before
+
+
+def is_blas(library):
+    return library["user_api"] == "blas"
