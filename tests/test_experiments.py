@@ -190,6 +190,12 @@ def test_an_error_without_a_number_is_told_too(monkeypatch, capsys):
     assert capsys.readouterr().err == "tripletviz: the disk is gone\n"
 
 
+def test_help_explains_what_search_json_may_say(capsys):
+    with pytest.raises(SystemExit):
+        main(["search", "--help"])
+    assert '{"grid": {"margin": [0.2, 0.5, 1.0]' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("command", ["train", "search"])
 def test_help_explains_every_key(command):
     shown = subprocess.run(

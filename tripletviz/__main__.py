@@ -65,8 +65,7 @@ def _parser(*, explains_search):
     if explains_search:
         from . import search as room  # brings Plotly and scikit-learn, which take a second
 
-        search.epilog = f"{room.__doc__}\n{search.epilog}"
-    search.epilog = _keys()
+        search.epilog = f"{room.__doc__}\n{_keys()}"
     search.add_argument(
         "--workers",
         type=_positive_whole,
