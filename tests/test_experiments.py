@@ -11,9 +11,9 @@ import pytest
 
 from tripletviz import experiments
 from tripletviz.__main__ import main
-from tripletviz.callbacks import Recording
 from tripletviz.evaluation import knn_accuracy, recall_at_k
 from tripletviz.params import ExperimentError, Params, load_params, parse_params
+from tripletviz.recordings import Recording
 from tripletviz.search import search
 from tripletviz.training import Training, build_network, embed
 

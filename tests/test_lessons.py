@@ -6,11 +6,11 @@ import papermill
 import pytest
 from PIL import Image
 
-from tripletviz.callbacks import Recording
 from tripletviz.datasets import data_folder
 from tripletviz.lessons import read_records, record, show, use_profile
 from tripletviz.lessons.recording import LARGEST, RECORDING, make_film
 from tripletviz.lessons.runner import check_parameters, execute, main, publish
+from tripletviz.recordings import Recording
 
 code, markdown = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
 

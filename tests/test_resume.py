@@ -15,9 +15,9 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tripletviz._tensorflow import keras
-from tripletviz.callbacks import Recording
 from tripletviz.checkpoints import Checkpoint
 from tripletviz.networks import CountedDropout
+from tripletviz.recordings import Recording
 
 SCRIPT = Path(__file__).with_name("small_mnist.py")
 KILLS = 10

@@ -16,8 +16,8 @@ import numpy as np
 
 from ._files import whole
 from ._tensorflow import keras
-from .callbacks import Recording
 from .params import ExperimentError
+from .recordings import Recording
 
 
 @dataclass(frozen=True)

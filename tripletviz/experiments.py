@@ -25,12 +25,13 @@ import numpy as np
 from . import __version__, datasets
 from ._files import only_one, whole
 from ._tensorflow import describe_device, keras, tf
-from .callbacks import Recording, probe_indices
+from .callbacks import probe_indices
 from .checkpoints import Checkpoint
 from .evaluation import evaluate_embeddings
 from .networks import CountedDropout
 from .params import ExperimentError, Params, changed_params, load_params
 from .projection import tsne
+from .recordings import Recording
 from .summaries import write_projector, write_tsne_page
 from .training import Training, build_network, embed, seen_classes, untrained_network
 

@@ -1,4 +1,4 @@
-"""The one visual language of figures and widgets: ten class colours.
+"""The one visual language of figures and widgets: classes, roles in a triplet, difficulty.
 
 The colours come from a search: any two of them lie at least 0.10 apart in OKLab, for full colour
 vision and for simulated protanopia, deuteranopia and tritanopia (matrices of Machado, Oliveira
@@ -20,3 +20,13 @@ CLASS_COLORS = (
     "#aa6688",  # 8 mauve
     "#882299",  # 9 purple
 )
+
+ROLE_COLORS = {"anchor": None, "positive": "#0072b2", "negative": "#d55e00"}
+"""Colours of a triplet's three; the anchor has the colour of the text around it.
+
+Their shapes: the anchor is a diamond, the positive a circle, the negative a square. What is right
+has the positive's colour, what is wrong the negative's.
+"""
+
+CATEGORY_COLORS = {"easy": "#7f8c8d", "semi-hard": "#b8860b", "hard": "#9b30a0"}
+"""Colours of the three kinds of triplets, always beside their names."""

@@ -23,6 +23,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tripletviz.widgets._widget import load_script
+
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
 BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -95,6 +97,48 @@ def screenshot():
         page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
     return save
+
+
+class Script:
+    """A widget's script, as the browser gets it, with its exported functions to call."""
+
+    def __init__(self, page, name: str):
+        self.page = page
+        page.evaluate(
+            """async (text) => {
+              const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+              window.script = await import(url);
+            }""",
+            load_script(name),
+        )
+
+    def call(self, function: str, *arguments):
+        """What an exported function gives for arguments that JSON can hold."""
+        return self.page.evaluate(
+            """([name, args]) => {
+              const plain = (value) => ArrayBuffer.isView(value) ? [...value]
+                : Array.isArray(value) ? value.map(plain)
+                : value instanceof Map ? plain(Object.fromEntries(value))
+                : value instanceof Set ? [...value]
+                : value && typeof value === "object"
+                  ? Object.fromEntries(Object.entries(value).map(([k, v]) => [k, plain(v)]))
+                  : value;
+              return plain(window.script[name](...args));
+            }""",
+            [function, list(arguments)],
+        )
+
+
+@pytest.fixture
+def script(new_page):
+    """Loads a widget's script by itself: `script(name).call(function, *arguments)`."""
+
+    def load(name):
+        page = new_page(offline=True)
+        page.goto("about:blank")
+        return Script(page, name)
+
+    return load
 
 
 # ---------------------------------------------------------------- JupyterLab

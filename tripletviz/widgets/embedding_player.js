@@ -1,19 +1,31 @@
 // EmbeddingPlayer: plays how an embedding moves during training.
 //
-// One plain ES module without imports. `initialize` runs the clock, once for each model; `render`
-// builds a view, as often as the widget is shown. They meet only in the model's traits, so that
-// every view, and Python, follows the same position.
+// `initialize` runs the clock, once for each model; `render` builds a view, as often as the widget
+// is shown. They meet only in the model's traits, so that every view, and Python, follows the same
+// position.
+
+import {
+  BaseView,
+  SYNC_MILLISECONDS,
+  Sprite,
+  clamp,
+  floatsOf,
+  formatted,
+  icon,
+  intsOf,
+  make,
+  mount,
+  pixelRatio,
+  readTheme,
+  reducedMotion,
+  wordOf,
+} from "./shared.js";
 
 const TOUCH = 24; // radius in CSS pixels in which a finger finds a point
 const MOUSE = 10; // the same for a mouse
-const SYNC_MILLISECONDS = 200; // how often a moving position is sent to Python
 const SUBPIXELS = 4; // points lie on a quarter of a pixel: without it, slow ones jitter
 const MARGIN = 20; // around the outermost points, in CSS pixels
 const SPEEDS = [0.5, 1, 2, 4, 8, 16];
-
-const reducedMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
-const pixelRatio = () => Math.min(window.devicePixelRatio || 1, 2); // finer is not seen
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 // ---------------------------------------------------------------- the clock
 
@@ -76,10 +88,8 @@ function initialize({ model }) {
 // ---------------------------------------------------------------- the data
 
 function readData(model) {
-  // The buffer may start at any byte of a message, a typed array only at a multiple of four.
-  const copy = (view) => view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
-  const frames = new Float32Array(copy(model.get("_frames")));
-  const classOf = new Int32Array(copy(model.get("_class_of")));
+  const frames = floatsOf(model.get("_frames"));
+  const classOf = intsOf(model.get("_class_of"));
   const steps = model.get("_steps");
   const count = classOf.length;
   const classes = model.get("_classes");
@@ -365,46 +375,7 @@ class Scatter {
   }
 }
 
-// A canvas keeps its pixels as red, green, blue, alpha: backwards in a little-endian word.
-const wordOf = ([red, green, blue]) => ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
-
-// What the page's theme means in numbers; pixels know no CSS variables.
-function readTheme(element) {
-  const style = getComputedStyle(element);
-  const pen = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-  const rgbOf = (color) => {
-    pen.fillStyle = color;
-    pen.fillRect(0, 0, 1, 1);
-    return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3);
-  };
-  const background = style.backgroundColor;
-  const [red, green, blue] = rgbOf(background);
-  const dark = 0.2126 * red + 0.7152 * green + 0.0722 * blue < 128;
-  return {
-    background,
-    backgroundWord: wordOf([red, green, blue]),
-    dark,
-    foreground: style.color,
-    font: style.fontFamily,
-    // Thin marks need more light on a dark ground than the same colour has on white.
-    markColor: (color) => rgbOf(color).map((part) => (dark ? Math.round(0.75 * part + 64) : part)),
-  };
-}
-
 // ---------------------------------------------------------------- the curves
-
-// Three digits, the zeros among them too: a share of 0.9999 is 1.00, not the whole of it.
-function formatted(value) {
-  if (value === null || value === undefined) return "–";
-  return Math.abs(value) >= 1000 ? String(Math.round(value)) : value.toPrecision(3);
-}
-
-function make(tag, className, text) {
-  const element = document.createElement(tag);
-  element.className = className;
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
 
 // One small chart over the snapshots: a line, its extremes, the steps, and a cursor.
 function makeCurve({ name, values }, steps) {
@@ -472,18 +443,8 @@ function makeStepLabels(steps) {
 
 // ---------------------------------------------------------------- the view
 
-const ICONS = {
-  back: "M14 4 6 10l8 6zM5 4h1.8v12H5z",
-  play: "M6 3.5 16.5 10 6 16.5z",
-  pause: "M5 4h3.6v12H5zM11.4 4H15v12h-3.6z",
-  fit: "M3 8V3h5v2H5v3zM12 3h5v5h-2V5h-3zM3 12h2v3h3v2H3zM15 12h2v5h-5v-2h3zM8 8h4v4H8z",
-  forward: "M6 4l8 6-8 6zM13.2 4H15v12h-1.8z",
-};
-const icon = (name) =>
-  `<svg viewBox="0 0 20 20" aria-hidden="true"><path d="${ICONS[name]}"/></svg>`;
-
 const TEMPLATE = `
-<section class="player" tabindex="0" role="group">
+<section class="widget player" tabindex="0" role="group">
   <header><h3 class="title"></h3><span class="readout"></span></header>
   <div class="main">
     <div class="plot">
@@ -509,29 +470,14 @@ const TEMPLATE = `
   <p class="status" role="status" aria-live="polite"></p>
 </section>`;
 
-function render({ model, el }) {
-  const host = make("div", "tripletviz-embedding-player");
-  // Behind a shadow root, neither a slide theme's fonts nor a notebook's table rules reach us.
-  const shadow = host.attachShadow({ mode: "open" });
-  shadow.innerHTML = `<style>${STYLE}</style>${TEMPLATE}`;
-  el.append(host);
-  const view = new View(model, shadow);
-  return () => {
-    view.remove();
-    host.remove();
-  };
-}
+const render = (context) => mount(context, "embedding-player", STYLE, TEMPLATE, View);
 
-class View {
+class View extends BaseView {
   constructor(model, shadow) {
-    this.model = model;
-    this.find = (selector) => shadow.querySelector(selector);
-    this.player = this.find(".player");
+    super(model, shadow);
     this.data = readData(model);
     this.scatter = new Scatter(this.find("canvas"), this.data);
     this.highlighted = null;
-    this.request = 0;
-    this.undo = [];
     this.curves = model.get("_curves").map((curve) => makeCurve(curve, this.data.steps));
     this.build();
     this.listen();
@@ -542,7 +488,7 @@ class View {
 
   build() {
     const { data, model } = this;
-    this.player.setAttribute("aria-label", model.get("title") || "Embedding player");
+    this.root.setAttribute("aria-label", model.get("title") || "Embedding player");
     this.find(".scrub").max = data.last;
     for (const name of ["back", "play", "forward", "scrub"]) {
       this.find(`.${name}`).disabled = data.last === 0;
@@ -570,82 +516,61 @@ class View {
   }
 
   buildSprite() {
-    const sheet = this.model.get("_sprite");
+    const sprite = new Sprite(this.model);
+    this.undo.push(() => sprite.remove());
     const picture = this.find(".picture");
-    picture.hidden = !sheet?.byteLength;
-    if (picture.hidden) return;
-    const url = URL.createObjectURL(new Blob([sheet], { type: "image/png" }));
-    this.undo.push(() => URL.revokeObjectURL(url));
-    const { height, width, columns } = this.model.get("_sprite_layout");
+    picture.hidden = sprite.empty;
+    if (sprite.empty) return;
+    const { height, width } = sprite.layout;
     // Whole multiples keep the pixels of a small picture square.
-    const zoom = Math.max(1, Math.round(96 / Math.max(height, width)));
-    Object.assign(picture.style, {
-      width: `${width * zoom}px`,
-      height: `${height * zoom}px`,
-      backgroundImage: `url(${url})`,
-      backgroundSize: `${columns * width * zoom}px auto`,
-    });
-    this.placePicture = (index) => {
-      const x = (index % columns) * width * zoom;
-      const y = Math.floor(index / columns) * height * zoom;
-      picture.style.backgroundPosition = `-${x}px -${y}px`;
-    };
+    const side = Math.max(height, width);
+    const size = side * Math.max(1, Math.round(96 / side));
+    this.placePicture = (index) => sprite.place(picture, index, size);
   }
 
   // ---- listening
 
   listen() {
-    const on = (target, name, listener, options) => {
-      target.addEventListener(name, listener, options);
-      this.undo.push(() => target.removeEventListener(name, listener, options));
-    };
-    const follow = (name, listener) => {
-      this.model.on(`change:${name}`, listener);
-      this.undo.push(() => this.model.off(`change:${name}`, listener));
-    };
-    follow("position", () => this.repaint());
-    follow("hovered", () => this.repaint());
-    for (const name of ["playing", "speed", "hidden_classes", "title", "height", "fit_each"]) {
-      follow(name, () => this.update());
-    }
-    on(this.find(".play"), "click", () => this.togglePlay());
-    on(this.find(".back"), "click", () => this.step(-1));
-    on(this.find(".forward"), "click", () => this.step(1));
-    on(this.find(".fit"), "click", () => this.send("fit_each", !this.model.get("fit_each")));
-    on(this.find(".scrub"), "input", (event) => this.seek(event.target.valueAsNumber));
-    on(this.find(".speed"), "change", (event) => this.send("speed", Number(event.target.value)));
-    on(this.player, "keydown", (event) => this.keydown(event));
-    this.listenToCurves(on);
-    this.listenToPlot(on);
-    const resized = new ResizeObserver(() => this.resize());
-    resized.observe(this.find(".plot"));
-    this.undo.push(() => resized.disconnect());
-    // A theme comes by class, by media query or by a late style sheet, a window moves to a denser
-    // screen, and no event tells of all of them: looking twice a second does.
-    const look = setInterval(() => this.isStale() && this.resize(), 500);
-    this.undo.push(() => clearInterval(look));
+    this.follow(["position", "hovered"], () => this.repaint());
+    const seldom = ["playing", "speed", "hidden_classes", "title", "height", "fit_each"];
+    this.follow(seldom, () => this.update());
+    this.on(this.find(".play"), "click", () => this.togglePlay());
+    this.on(this.find(".back"), "click", () => this.step(-1));
+    this.on(this.find(".forward"), "click", () => this.step(1));
+    this.on(this.find(".fit"), "click", () => this.send("fit_each", !this.model.get("fit_each")));
+    this.on(this.find(".scrub"), "input", (event) => this.seek(event.target.valueAsNumber));
+    this.on(this.find(".speed"), "change", (event) =>
+      this.send("speed", Number(event.target.value)),
+    );
+    this.listenToKeys();
+    this.listenToCurves();
+    this.listenToPlot();
+    this.onLook(this.find(".plot"), () => this.resize());
   }
 
-  listenToCurves(on) {
+  listenToKeys() {
+    this.onKeys({
+      " ": () => this.togglePlay(),
+      ArrowLeft: () => this.step(-1),
+      ArrowDown: () => this.step(-1),
+      ArrowRight: () => this.step(1),
+      ArrowUp: () => this.step(1),
+      Home: () => this.seek(0),
+      End: () => this.seek(this.data.last),
+    });
+  }
+
+  listenToCurves() {
     for (const { field } of this.curves) {
-      const travel = (event) => {
+      this.onDrag(field, (event) => {
         const { left, width } = field.getBoundingClientRect();
         const part = clamp((event.clientX - left) / (width || 1), 0, 1);
         this.seek(Math.round(part * this.data.last));
-      };
-      on(field, "pointerdown", (event) => {
-        field.setPointerCapture(event.pointerId);
-        travel(event);
       });
-      on(
-        field,
-        "pointermove",
-        (event) => field.hasPointerCapture(event.pointerId) && travel(event),
-      );
     }
   }
 
-  listenToPlot(on) {
+  listenToPlot() {
     const canvas = this.find("canvas");
     const point = (event) => {
       const { left, top } = canvas.getBoundingClientRect();
@@ -660,34 +585,13 @@ class View {
         ),
       );
     };
-    on(canvas, "pointerdown", (event) => {
+    this.on(canvas, "pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
       point(event);
     });
-    on(canvas, "pointermove", point);
+    this.on(canvas, "pointermove", point);
     // What a finger found stays when it lifts: it has covered the picture until then.
-    on(canvas, "pointerleave", (event) => event.pointerType !== "touch" && this.hover(-1));
-  }
-
-  keydown(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (["Tab", "Escape"].includes(event.key) || (event.key === "Enter" && event.shiftKey)) return;
-    // JupyterLab would move to the next cell, or cut this one at an "x".
-    event.stopPropagation();
-    const actions = {
-      " ": () => this.togglePlay(),
-      ArrowLeft: () => this.step(-1),
-      ArrowDown: () => this.step(-1),
-      ArrowRight: () => this.step(1),
-      ArrowUp: () => this.step(1),
-      Home: () => this.seek(0),
-      End: () => this.seek(this.data.last),
-    };
-    const action = actions[event.key];
-    if (!action || event.target.matches("select")) return;
-    if (event.key === " " && event.target.matches("button")) return; // it presses the button
-    event.preventDefault();
-    action();
+    this.on(canvas, "pointerleave", (event) => event.pointerType !== "touch" && this.hover(-1));
   }
 
   // ---- acting
@@ -698,20 +602,6 @@ class View {
 
   get hidden() {
     return new Set(this.model.get("hidden_classes"));
-  }
-
-  send(name, value) {
-    this.model.set(name, value);
-    this.model.save_changes();
-  }
-
-  // As `send`, for values that follow the pointer: at most five messages a second.
-  sendSoon(name, value) {
-    this.model.set(name, value);
-    this.timer ??= setTimeout(() => {
-      this.timer = undefined;
-      this.model.save_changes();
-    }, SYNC_MILLISECONDS);
   }
 
   togglePlay() {
@@ -773,9 +663,7 @@ class View {
 
   resize() {
     const { clientWidth, clientHeight } = this.find(".plot");
-    if (!clientWidth) return; // not shown
-    const theme = readTheme(this.player);
-    this.find(".controls").style.colorScheme = theme.dark ? "dark" : "light";
+    const theme = readTheme(this.root);
     this.find(".legend").childNodes.forEach((button, k) => {
       const color = `rgb(${theme.markColor(this.data.classes[k].color)})`;
       button.style.setProperty("--class-color", color);
@@ -784,19 +672,7 @@ class View {
     this.paint(); // at once: a resized canvas is empty
   }
 
-  isStale() {
-    const { theme, ratio } = this.scatter;
-    const { backgroundColor } = getComputedStyle(this.player);
-    return theme?.background !== backgroundColor || ratio !== pixelRatio();
-  }
-
-  repaint() {
-    this.request ||= requestAnimationFrame(() => this.paint());
-  }
-
   paint() {
-    cancelAnimationFrame(this.request);
-    this.request = 0;
     if (!this.scatter.theme) return;
     const { position, hidden } = this;
     let hovered = this.model.get("hovered");
@@ -848,7 +724,6 @@ class View {
     tooltip.style.top = `${clamp(y - offsetHeight / 2, 0, Math.max(clientHeight - offsetHeight, 0))}px`;
   }
 
-  // A screen reader hears a state once it has come to rest, not sixty times a second.
   describeSoon() {
     const playing = this.model.get("playing");
     if (playing && this.described === "playing") return;
@@ -877,36 +752,14 @@ class View {
   }
 
   remove() {
-    cancelAnimationFrame(this.request);
     clearTimeout(this.describing);
-    clearTimeout(this.timer);
-    for (const undo of this.undo) undo();
+    super.remove();
   }
 }
 
-// JupyterLab's theme where there is one, the browser's own colours elsewhere.
 const STYLE = `
-:host { display: block; container-type: inline-size; }
-* { box-sizing: border-box; margin: 0; }
-[hidden] { display: none !important; }
-.player {
-  --line: var(--jp-border-color1, GrayText);
-  --quiet: var(--jp-ui-font-color2, GrayText);
-  --accent: var(--jp-brand-color1, #1976d2);
-  display: grid; grid-template-columns: minmax(0, 1fr) 272px; gap: 6px 20px; padding: 10px 12px;
-  background-color: var(--jp-layout-color0, Canvas);
-  color: var(--jp-ui-font-color1, CanvasText);
-  font: 13px/1.35 var(--jp-ui-font-family, system-ui, sans-serif); text-align: left;
-  border-radius: 4px;
-}
-.player:focus-visible, button:focus-visible, select:focus-visible, input:focus-visible {
-  outline: 2px solid var(--accent); outline-offset: 2px;
-}
-header {
-  grid-column: 1 / -1; display: flex; gap: 6px 20px; flex-wrap: wrap; align-items: baseline;
-}
-.title { flex: 1 1 auto; font-size: 16px; font-weight: 600; }
-.readout { font-size: 16px; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.player { display: grid; grid-template-columns: minmax(0, 1fr) 272px; gap: 6px 20px; }
+header { grid-column: 1 / -1; }
 .main { min-width: 0; }
 /* As high as it is wide, up to the height asked for: on a narrow page the curves come into view. */
 .plot {
@@ -921,47 +774,22 @@ canvas {
   border: 1px solid var(--line); background: var(--jp-layout-color1, Canvas);
   box-shadow: 0 2px 8px rgb(0 0 0 / 25%); text-align: center; white-space: nowrap;
 }
-/* Dark ink on white, as in the figures, whatever the theme. */
-.picture {
-  image-rendering: pixelated; background-repeat: no-repeat; margin: 0 auto 4px; filter: invert(1);
-}
+.picture { margin: 0 auto 4px; }
 .trail { font-size: 11px; color: var(--quiet); }
-.controls { display: flex; align-items: center; gap: 4px; margin-top: 6px; }
-button, select {
-  font: inherit; color: inherit; background: none; border: 1px solid transparent;
-  border-radius: 4px;
-}
-button { cursor: pointer; min-width: 44px; height: 44px; padding: 0; touch-action: manipulation; }
-button:disabled { opacity: 0.4; cursor: default; }
-.controls button { flex: none; border-color: var(--line); }
-.controls button[aria-pressed="true"] {
-  border-color: var(--accent); color: var(--accent); box-shadow: inset 0 0 0 1px var(--accent);
-}
-.controls button svg {
-  display: block; margin: auto; width: 22px; height: 22px; fill: currentColor;
-}
-@media (hover: hover) {
-  button:hover:not(:disabled) {
-    background: var(--jp-layout-color2, color-mix(in srgb, currentColor 12%, transparent));
-  }
-}
-.scrub {
-  flex: 1 1 80px; min-width: 60px; height: 44px; margin: 0 8px; touch-action: none;
-  accent-color: var(--accent);
-}
-.controls label { flex: none; color: var(--quiet); }
-select {
-  height: 44px; padding: 0 4px; border-color: var(--line);
-  color: var(--jp-ui-font-color1, CanvasText);
-}
-option { background: var(--jp-layout-color1, Canvas); }
+.controls { flex-wrap: nowrap; gap: 4px; margin-top: 6px; }
+.controls button { flex: none; padding: 0; }
+.scrub { flex: 1 1 80px; margin: 0 8px; }
+.controls label { flex: none; }
 .side { min-width: 0; display: flex; flex-direction: column; gap: 6px; }
 .legend {
   display: grid; grid-template-columns: repeat(auto-fill, minmax(48px, 1fr)); max-height: 228px;
   overflow-y: auto;
 }
 .legend:has(.class-name) { grid-template-columns: repeat(auto-fill, minmax(118px, 1fr)); }
-.class { display: flex; align-items: center; gap: 6px; padding: 0 5px; overflow: hidden; }
+.class {
+  display: flex; align-items: center; gap: 6px; padding: 0 5px; overflow: hidden;
+  border-color: transparent; box-shadow: none !important; color: inherit !important;
+}
 .swatch {
   flex: none; min-width: 26px; height: 26px; padding: 0 4px; border-radius: 13px; font-weight: 700;
   line-height: 22px; border: 2px solid var(--class-color); text-align: center;
@@ -1004,7 +832,7 @@ option { background: var(--jp-layout-color1, Canvas); }
 .curve-steps span:first-child { transform: none; }
 .curve-steps span:last-child:not(:first-child) { transform: translateX(-100%); }
 .axis { text-align: center; font-size: 11px; color: var(--quiet); padding-left: 50px; }
-.status { grid-column: 1 / -1; min-height: 18px; color: var(--quiet); }
+.status { grid-column: 1 / -1; }
 @container (max-width: 719px) {
   .player { grid-template-columns: minmax(0, 1fr); padding: 8px; }
   .axis { padding: 0; }

@@ -1,27 +1,17 @@
 """The embedding player: how an embedding moves during training, as a picture that plays."""
 
-import base64
-import html
-import io
-import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-import anywidget
 import numpy as np
 import traitlets
 
-from ..palette import CLASS_COLORS
+from ._widget import Widget, check_labels, describe_classes, load_script, make_sprite
 
-MAX_PICTURES = 1000
-"""Above this many points no pictures are sent: their sheet would outweigh everything else."""
-
-_SCRIPT = Path(__file__).with_suffix(".js")
 _QUESTION = "How does the embedding move during training?"
 
 
-class EmbeddingPlayer(anywidget.AnyWidget):
+class EmbeddingPlayer(Widget):
     """A player for the evolution of an embedding: scatter plot, curves and time controls.
 
     Points move between the snapshots by straight lines; what the reader sees at a snapshot was
@@ -70,7 +60,7 @@ class EmbeddingPlayer(anywidget.AnyWidget):
         >>> player.save_html("evolution.html")
     """
 
-    _esm = _SCRIPT
+    _esm = load_script("embedding_player")
 
     # An echo would take a playing view back to where it was when the message left.
     position = traitlets.Float(0.0).tag(sync=True, echo_update=False)
@@ -104,13 +94,13 @@ class EmbeddingPlayer(anywidget.AnyWidget):
     ):
         frames = _check_frames(frames)
         snapshots, points, _ = frames.shape
-        labels = _check_labels(labels, frames.shape)
+        labels = check_labels(labels, frames.shape[1], "point of `frames`")
         present, class_of = np.unique(labels, return_inverse=True)
-        sprite, sprite_layout = _make_sprite(images, points)
+        sprite, sprite_layout = make_sprite(images, points, "point of `frames`")
         super().__init__(
             _frames=frames.tobytes(),
             _class_of=class_of.astype("<i4").tobytes(),
-            _classes=_describe_classes(present.tolist(), class_names),
+            _classes=describe_classes(present.tolist(), class_names),
             _steps=_check_steps(steps, snapshots),
             _curves=_check_curves(curves or {}, snapshots),
             _sprite=sprite,
@@ -160,42 +150,6 @@ class EmbeddingPlayer(anywidget.AnyWidget):
             f"{len(self._steps)} snapshots)"
         )
 
-    def save_html(self, path, title: str | None = None) -> Path:
-        """Writes the player as one HTML file that needs neither a kernel nor a network.
-
-        The page starts where the widget stands now, and holds the script and all data itself.
-
-        Args:
-            path: where to write; its folder must exist. A file there is replaced.
-            title: title of the page; the widget's own if None.
-
-        Returns:
-            The path written.
-
-        Example:
-            >>> player.save_html("evolution.html")
-        """
-        names = list(EmbeddingPlayer.class_own_traits(sync=True))
-        values, buffers = {}, {}
-        for name, value in self.get_state(names).items():
-            if isinstance(value, bytes | memoryview):
-                buffers[name] = base64.b64encode(value).decode("ascii")
-            else:
-                values[name] = value
-        page = _PAGE.format(
-            title=html.escape(self.title if title is None else title),
-            content=_script_safe(
-                {
-                    "module": _SCRIPT.read_text(encoding="utf-8"),
-                    "values": values,
-                    "buffers": buffers,
-                }
-            ),
-        )
-        path = Path(path)
-        path.write_text(page, encoding="utf-8")
-        return path
-
 
 def _check_frames(frames) -> np.ndarray:
     frames = np.asarray(frames)
@@ -215,18 +169,6 @@ def _check_frames(frames) -> np.ndarray:
             f"got NaN or infinity, first in snapshot {snapshot}."
         )
     return frames
-
-
-def _check_labels(labels, frames_shape: tuple[int, ...]) -> np.ndarray:
-    labels = np.asarray(labels)
-    if labels.shape != frames_shape[1:2]:
-        raise ValueError(
-            "`labels` must have one entry for every point of `frames`, "
-            f"got labels of shape {labels.shape} and frames of shape {frames_shape}."
-        )
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"`labels` must be integers, got dtype {labels.dtype}.")
-    return labels
 
 
 def _check_steps(steps, snapshots: int) -> list[int]:
@@ -256,103 +198,3 @@ def _check_curves(curves: Mapping, snapshots: int) -> list[dict]:
         gaps = [value if math.isfinite(value) else None for value in values.tolist()]
         described.append({"name": str(name), "values": gaps})
     return described
-
-
-def _describe_classes(present: list[int], class_names: Sequence[str] | None) -> list[dict]:
-    if class_names is not None and not 0 <= present[0] <= present[-1] < len(class_names):
-        raise ValueError(
-            f"`class_names` must hold a name for every label, got {len(class_names)} names "
-            f"and labels from {present[0]} to {present[-1]}."
-        )
-    return [
-        {
-            "label": label,
-            "mark": str(label),
-            "name": str(label if class_names is None else class_names[label]),
-            "color": CLASS_COLORS[label % len(CLASS_COLORS)],
-        }
-        for label in present
-    ]
-
-
-def _make_sprite(images, points: int) -> tuple[bytes, dict]:
-    """Puts all pictures on one sheet, row by row: one PNG instead of a thousand."""
-    if images is None:
-        return b"", {}
-    images = np.asarray(images)
-    if images.ndim != 3 or images.shape[0] != points:
-        raise ValueError(
-            f"`images` must have shape ({points}, height, width), one picture for every point "
-            f"of `frames`, got shape {images.shape}."
-        )
-    if images.dtype != np.uint8:
-        raise ValueError(f"`images` must be uint8 from 0 to 255, got dtype {images.dtype}.")
-    if points > MAX_PICTURES:
-        raise ValueError(
-            f"`images` are sent for {MAX_PICTURES} points at most, got {points}: "
-            "leave them out, or show fewer points."
-        )
-    from PIL import Image
-
-    _, height, width = images.shape
-    columns = math.ceil(math.sqrt(points))
-    rows = math.ceil(points / columns)
-    sheet = np.zeros((rows * columns, height, width), np.uint8)
-    sheet[:points] = images
-    sheet = sheet.reshape(rows, columns, height, width).swapaxes(1, 2)
-    file = io.BytesIO()
-    Image.fromarray(sheet.reshape(rows * height, columns * width)).save(file, "PNG", optimize=True)
-    return file.getvalue(), {"height": height, "width": width, "columns": columns}
-
-
-def _script_safe(content) -> str:
-    """JSON that can stand in a script element: no "<" is left to end it or to open a comment."""
-    return json.dumps(content, allow_nan=False).replace("<", "\\u003c")
-
-
-# The page plays the part of the notebook's widget manager: a model of plain values and listeners.
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ margin: 0 auto; padding: 16px; max-width: 1200px; }}
-</style>
-</head>
-<body>
-<noscript>The embedding player needs JavaScript.</noscript>
-<script type="application/json" id="content">{content}</script>
-<script type="module">
-const {{ module, values, buffers }} = JSON.parse(document.getElementById("content").textContent);
-const state = new Map(Object.entries(values));
-for (const [name, text] of Object.entries(buffers)) {{
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  state.set(name, new DataView(bytes.buffer));
-}}
-const listeners = new Map();
-const model = {{
-  get: (name) => state.get(name),
-  set(name, value) {{
-    if (state.get(name) === value) return;
-    state.set(name, value);
-    for (const listener of [...(listeners.get(`change:${{name}}`) ?? [])]) listener();
-  }},
-  on(event, listener) {{
-    listeners.set(event, (listeners.get(event) ?? new Set()).add(listener));
-  }},
-  off(event, listener) {{
-    listeners.get(event)?.delete(listener);
-  }},
-  save_changes() {{}},
-}};
-const url = URL.createObjectURL(new Blob([module], {{ type: "text/javascript" }}));
-const {{ default: widget }} = await import(url);
-widget.initialize({{ model }});
-widget.render({{ model, el: document.body }});
-</script>
-</body>
-</html>
-"""
