@@ -37,8 +37,9 @@ lint: $(READY) ## Check style and format, notebooks included
 benchmarks: $(READY) data/mnist.npz ## Measure what the README promises and print its table (about 10 minutes)
 	$(BIN)/python -m benchmarks
 
-recording: $(READY) data/mnist.npz ## Train once and write data/mnist-recording.npz anew
+recording: $(READY) data/mnist.npz ## Train anew what data/ keeps recorded of trainings
 	$(BIN)/python -m tripletviz.lessons.recording
+	$(BIN)/python -m tripletviz.lessons.collapse_runs
 
 lock: $(READY) ## Pin every dependency anew in requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev \

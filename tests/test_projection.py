@@ -1,14 +1,24 @@
 """Frames over time: aligned, still where the embedding is still, and the same every time."""
 
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.manifold import trustworthiness
+import sklearn.manifold
+from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from tripletviz import projection
-from tripletviz.projection import align, pca_frames, tsne, tsne_frames
+from tripletviz.projection import (
+    align,
+    neighborhoods,
+    pca_frames,
+    trustworthiness,
+    tsne,
+    tsne_frames,
+)
 
 
 def clusters(points=150, dimensions=16, seed=0):
@@ -110,6 +120,15 @@ def test_the_view_is_that_of_the_last_snapshot():
     np.testing.assert_allclose(alone[0].mean(axis=0), 0, atol=1e-5)
 
 
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_the_view_is_that_of_scikit_learn(dimensions):
+    snapshots = drifting(2)
+    expected = PCA(dimensions).fit(snapshots[1]).transform(snapshots[1])
+    np.testing.assert_allclose(
+        pca_frames(snapshots, dimensions=dimensions)[1], expected, rtol=1e-4, atol=1e-5
+    )
+
+
 def test_a_view_of_all_snapshots_sees_what_the_last_one_has_lost():
     early = np.zeros((60, 3))
     early[:, 0], early[:, 1] = 10 * np.sin(np.arange(60)), np.cos(np.arange(60))
@@ -151,7 +170,7 @@ def test_tsne_frames_have_the_promised_shape(warm):
 
 def test_each_frame_is_a_faithful_picture(warm):
     for snapshot, frame in zip(drifting(), warm, strict=True):
-        assert trustworthiness(snapshot, frame, n_neighbors=10) > 0.85
+        assert trustworthiness(snapshot, frame) > 0.85
 
 
 def test_frames_continued_move_less_than_frames_begun_afresh(warm):
@@ -223,7 +242,7 @@ def test_a_picture_has_the_promised_shape_and_is_faithful(picture):
     assert picture.shape == (150, 2)
     assert picture.dtype == np.float32
     np.testing.assert_allclose(picture.mean(axis=0), 0, atol=1e-3)
-    assert trustworthiness(clusters(), picture, n_neighbors=10) > 0.9
+    assert trustworthiness(clusters(), picture) > 0.9
 
 
 def test_same_seed_same_picture(picture):
@@ -246,7 +265,7 @@ def test_a_picture_of_many_points_takes_two_threads(points, threads, monkeypatch
         seen.extend(pool["num_threads"] for pool in threadpool_info())
         return embeddings[:, :2]
 
-    monkeypatch.setattr(projection.TSNE, "fit_transform", fit)
+    monkeypatch.setattr(sklearn.manifold.TSNE, "fit_transform", fit)
     with threadpool_limits(limits=4):
         tsne(clusters(points))
     assert set(seen) == {threads}
@@ -266,6 +285,100 @@ def test_a_picture_of_many_points_takes_two_threads(points, threads, monkeypatch
 def test_a_picture_of_something_else_is_refused(embeddings, options, said):
     with pytest.raises(ValueError, match=said):
         tsne(embeddings, **options)
+
+
+# Can the picture be believed? --------------------------------------------------------------------
+
+
+def naive_neighbors(points, k):
+    """A loop over all points: the k nearest others, of equally near ones the first."""
+    rows = []
+    for i, point in enumerate(points):
+        squared = sum((points[:, d] - point[d]) ** 2 for d in range(points.shape[1]))
+        others = [j for j in range(len(points)) if j != i]
+        rows.append(sorted(others, key=lambda j: (squared[j], j))[:k])
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("points", [25, 64, 150, 301])
+@pytest.mark.parametrize("k", [1, 5, 10])
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_trustworthiness_is_that_of_scikit_learn(points, k, dimensions):
+    embeddings = clusters(points).astype("float64")
+    for seed in range(3):
+        frame = embeddings @ rotation(16, seed)[:, :dimensions]
+        expected = sklearn.manifold.trustworthiness(embeddings, frame, n_neighbors=k)
+        assert trustworthiness(embeddings, frame, k) == pytest.approx(expected, abs=1e-9)
+
+
+def test_trustworthiness_of_a_true_and_of_a_random_picture():
+    embeddings = clusters(dimensions=3)
+    assert trustworthiness(embeddings, 5 - 2 * embeddings @ rotation(3)) == 1.0
+    random = np.random.default_rng(0).normal(size=(150, 2))
+    assert 0.4 < trustworthiness(embeddings, random) < 0.6
+
+
+def test_neighborhoods_are_those_of_a_loop():
+    embeddings = clusters(70)
+    frame = embeddings[:, :2].astype("float32")
+    near = neighborhoods(embeddings, frame, 7)
+    np.testing.assert_array_equal(near.true, naive_neighbors(embeddings, 7))
+    np.testing.assert_array_equal(near.drawn, naive_neighbors(frame.astype("float64"), 7))
+    distances = np.linalg.norm(embeddings[:, None] - embeddings, axis=-1)
+    rows = np.arange(70)[:, None]
+    np.testing.assert_allclose(near.true_distances, distances[rows, near.true])
+    np.testing.assert_allclose(near.drawn_true_distances, distances[rows, near.drawn])
+    ranks = distances.argsort(axis=1).argsort(axis=1)  # the point itself has rank 0
+    np.testing.assert_array_equal(near.drawn_ranks, ranks[rows, near.drawn])
+
+
+def test_of_equally_near_neighbors_the_first_come_first():
+    frame = np.random.default_rng(0).integers(0, 4, size=(90, 2)).astype("float64")
+    near = neighborhoods(clusters(90), frame)
+    np.testing.assert_array_equal(near.drawn, naive_neighbors(frame, 10))
+
+
+def test_distances_of_nearly_collapsed_points_are_exact():
+    embeddings = 1000 + 1e-6 * clusters(40)
+    near = neighborhoods(embeddings, embeddings[:, :2], 3)
+    distances = np.linalg.norm(embeddings[:, None] - embeddings, axis=-1)
+    rows = np.arange(40)[:, None]
+    np.testing.assert_allclose(near.true_distances, distances[rows, near.true], rtol=1e-12)
+
+
+def test_a_collapsed_embedding_has_neighborhoods_too():
+    near = neighborhoods(np.ones((30, 4)), np.ones((30, 2)), 3)
+    np.testing.assert_array_equal(near.true[0], [1, 2, 3])
+    np.testing.assert_array_equal(near.true[5], [0, 1, 2])
+    assert (near.true_distances == 0).all()
+    assert 0 <= near.trustworthiness <= 1
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "frame", "k", "said"),
+    [
+        (np.zeros((30, 4)), np.zeros((29, 2)), 5, "got 29 points for 30"),
+        (np.zeros((30, 4)), np.zeros((30, 2)), 15, "below half the number of points, 30, got 15"),
+        (np.zeros((30, 4)), np.zeros((30, 2)), 0, "k must be at least 1, got 0"),
+        (np.full((30, 4), np.nan), np.zeros((30, 2)), 5, "embeddings must be finite"),
+        (np.zeros((30, 4)), np.full((30, 2), np.inf), 5, "frame must be finite"),
+        (np.zeros(30), np.zeros((30, 2)), 5, r"got shape \(30,\)"),
+    ],
+)
+def test_neighborhoods_of_something_else_are_refused(embeddings, frame, k, said):
+    with pytest.raises(ValueError, match=said):
+        trustworthiness(embeddings, frame, k)
+
+
+def test_only_tsne_imports_scikit_learn():
+    program = (
+        "import sys; import numpy as np; from tripletviz.projection import neighborhoods, "
+        "pca_frames; "
+        "snapshots = np.random.default_rng(0).normal(size=(2, 30, 4)); "
+        "neighborhoods(snapshots[0], pca_frames(snapshots)[0]); sys.exit('sklearn' in sys.modules)"
+    )
+    root = Path(__file__).resolve().parents[1]
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=root)
 
 
 # Both --------------------------------------------------------------------------------------------

@@ -3,22 +3,24 @@
 A projection of each snapshot on its own turns, flips and jumps although the embedding hardly moved.
 Here either one fixed view serves all snapshots (`pca_frames`), or each frame begins where the one
 before it ended (`tsne_frames`), and what is left of turning is taken out (`align`). A picture of
-one moment alone is `tsne`.
+one moment alone is `tsne`. How far a picture can be believed: `trustworthiness`, and point by point
+`neighborhoods`.
+
+scikit-learn takes a second to import, so that only t-SNE does it: a widget has to show at once.
 """
 
 import operator
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import orthogonal_procrustes
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from ._validation import finite_embeddings, non_negative_integer
+from ._validation import finite_embeddings, non_negative_integer, positive_integer
 
 _SKLEARN_LEAST_ITERATIONS = 250
 _ITERATIONS = 1000  # of a t-SNE that begins afresh
 _POINTS_FOR_TWO_THREADS = 2000
+_BLOCK = 64  # rows of a distance matrix worked on at once: they stay in the processor's cache
 
 
 def pca_frames(snapshots, *, fit_on="last", dimensions=2):
@@ -58,13 +60,14 @@ def pca_frames(snapshots, *, fit_on="last", dimensions=2):
     if fit_on not in ("last", "all", "each"):
         raise ValueError(f"fit_on must be 'last', 'all' or 'each', got {fit_on!r}.")
     if fit_on == "each":
-        frames = [_fit_view(snapshot, dimensions).transform(snapshot) for snapshot in snapshots]
+        views = [_fit_view(snapshot, dimensions) for snapshot in snapshots]
+        frames = [_seen_through(*pair) for pair in zip(views, snapshots, strict=True)]
         for moment in range(len(frames) - 2, -1, -1):
             frames[moment] = align(frames[moment], frames[moment + 1])
     else:
         seen = snapshots[-1] if fit_on == "last" else np.concatenate(snapshots)
         view = _fit_view(seen, dimensions)
-        frames = [view.transform(snapshot) for snapshot in snapshots]
+        frames = [_seen_through(view, snapshot) for snapshot in snapshots]
     return np.asarray(frames, dtype="float32")
 
 
@@ -224,16 +227,184 @@ def align(frame, reference):
         if not np.isfinite(points).all():
             raise ValueError(f"{name} must be finite, got NaN or infinite values.")
     centred, target = frame - frame.mean(axis=0), reference - reference.mean(axis=0)
-    rotation, _ = orthogonal_procrustes(centred, target)
-    return centred @ rotation + reference.mean(axis=0)
+    left, _, right = np.linalg.svd(centred.T @ target)
+    return centred @ (left @ right) + reference.mean(axis=0)
+
+
+@dataclass(frozen=True)
+class Neighborhoods:
+    """Each point's nearest others, in the embedding and in a picture of it (`neighborhoods`).
+
+    Nearest come first, and of equally near ones the first in the data. No point is its own
+    neighbour.
+
+    Attributes:
+        true: int array `(N, k)`: the k nearest in the embedding.
+        true_distances: float64 array `(N, k)`: how far they are, in the embedding.
+        drawn: int array `(N, k)`: the k nearest in the picture.
+        drawn_true_distances: float64 array `(N, k)`: how far those are *in the embedding*.
+        drawn_ranks: int array `(N, k)`: their ranks in the embedding; 1 is the nearest of all.
+    """
+
+    true: np.ndarray
+    true_distances: np.ndarray
+    drawn: np.ndarray
+    drawn_true_distances: np.ndarray
+    drawn_ranks: np.ndarray
+
+    @property
+    def trustworthiness(self):
+        """What `trustworthiness` says of the whole picture, a float from 0 to 1."""
+        points, k = self.drawn_ranks.shape
+        excess = np.maximum(self.drawn_ranks - k, 0).sum()
+        return float(1 - 2 * excess / (points * k * (2 * points - 3 * k - 1)))
+
+
+def neighborhoods(embeddings, frame, k=10):
+    """For each point its nearest others, in the embedding and in a picture of it.
+
+    Distances are Euclidean, and compared in float64.
+
+    Args:
+        embeddings: the true places, floats of shape `(N, D)`.
+        frame: where the same points are drawn, floats of shape `(N, dimensions)`.
+        k: the number of neighbours, at least 1 and below N / 2.
+
+    Returns:
+        A `Neighborhoods`.
+
+    Raises:
+        ValueError: different numbers of points, NaN or infinite values, or k out of range.
+        TypeError: k is not an integer.
+
+    Example:
+
+    ```python
+    near = neighborhoods(embeddings, frame)
+    torn_away = [i for i in near.true[0] if i not in near.drawn[0]]
+    ```
+    """
+    embeddings = finite_embeddings(embeddings)
+    frame = finite_embeddings(frame, "frame")
+    points = len(embeddings)
+    if len(frame) != points:
+        raise ValueError(
+            f"frame must hold the points of embeddings, got {len(frame)} points for {points}."
+        )
+    k = positive_integer(k, "k")
+    if 2 * k >= points:
+        raise ValueError(f"k must be below half the number of points, {points}, got {k}.")
+    centred = embeddings - embeddings.mean(axis=0)  # small numbers lose less in the identity below
+    squares = (centred**2).sum(axis=1)
+    blocks = []
+    with threadpool_limits(limits=1):  # see `tsne_frames`
+        for start in range(0, points, _BLOCK):
+            rows = np.arange(start, min(start + _BLOCK, points))
+            true = squares - 2 * (centred[rows] @ centred.T) + squares[rows, None]
+            drawn = _squared_differences(frame[rows], frame)
+            for squared in (true, drawn):
+                squared[np.arange(len(rows)), rows] = np.inf
+            nearest, nearest_drawn = _smallest(true, k), _smallest(drawn, k)
+            of_drawn = np.take_along_axis(true, nearest_drawn, axis=1)
+            ranks = [np.count_nonzero(true < one[:, None], axis=1) + 1 for one in of_drawn.T]
+            blocks.append((nearest, nearest_drawn, np.stack(ranks, axis=1)))
+    true, drawn, ranks = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    return Neighborhoods(
+        true=true,
+        true_distances=_distances_to(embeddings, true),
+        drawn=drawn,
+        drawn_true_distances=_distances_to(embeddings, drawn),
+        drawn_ranks=ranks,
+    )
+
+
+def trustworthiness(embeddings, frame, k=10):
+    """How far the neighbours that a picture shows can be believed, one number for the whole of it.
+
+    Among each point's k nearest in the picture, those are false that are not among its k nearest in
+    the embedding; each costs as much as its rank there exceeds k. 1 means that there is no false
+    neighbour, about 0.5 that chance would do as well.
+
+    It equals `sklearn.manifold.trustworthiness`, and needs no scikit-learn.
+
+    Args:
+        embeddings: the true places, floats of shape `(N, D)`.
+        frame: where the same points are drawn, floats of shape `(N, dimensions)`.
+        k: the number of neighbours, at least 1 and below N / 2.
+
+    Returns:
+        A float from 0 to 1.
+
+    Raises:
+        ValueError: different numbers of points, NaN or infinite values, or k out of range.
+        TypeError: k is not an integer.
+
+    Example:
+
+    ```python
+    trustworthiness(embeddings, pca_frames(embeddings[None])[0])
+    ```
+
+    Reference:
+        Venna, Kaski, *Neighborhood preservation in nonlinear projection methods: an experimental
+        study*, ICANN 2001.
+    """
+    return neighborhoods(embeddings, frame, k).trustworthiness
+
+
+def _squared_differences(points, others):
+    """Squared distances by differences, coordinate after coordinate: few, and none is lost."""
+    total = np.zeros((len(points), len(others)))
+    for one, other in zip(points.T, others.T, strict=True):
+        difference = one[:, None] - other
+        difference *= difference
+        total += difference
+    return total
+
+
+def _smallest(values, k):
+    """Columns of the k smallest values in each row, increasing; of equal ones the first.
+
+    The k-th smallest of the minima of some groups of columns is a bound that at least k values of
+    the row keep, and few others: those alone are sorted.
+    """
+    size = max(values.shape[1] // (8 * k), 1)
+    groups = values.shape[1] // size
+    minima = values[:, : groups * size].reshape(-1, size, groups).min(axis=1)
+    bounds = np.partition(minima, k - 1, axis=1)[:, k - 1]
+    rows, columns = np.nonzero(values <= bounds[:, None])
+    counts = np.bincount(rows)
+    places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    candidates = np.full((len(values), counts.max()), np.inf)
+    candidates[rows, places] = values[rows, columns]
+    column_of = np.zeros(candidates.shape, dtype=int)
+    column_of[rows, places] = columns
+    order = np.argsort(candidates, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(column_of, order, axis=1)
+
+
+def _distances_to(points, neighbors):
+    return np.sqrt(((points[:, None] - points[neighbors]) ** 2).sum(axis=-1))
 
 
 def _fit_view(points, dimensions):
-    with np.errstate(invalid="ignore"):  # a collapsed embedding has no variance to take shares of
-        return PCA(dimensions, svd_solver="covariance_eigh").fit(points)
+    """The mean, and the principal axes as columns, each pointing where its largest entry does."""
+    mean = points.mean(axis=0)
+    centred = points - mean
+    _, vectors = np.linalg.eigh(centred.T @ centred)  # eigenvalues increase
+    axes = vectors[:, : -dimensions - 1 : -1]
+    largest = axes[np.abs(axes).argmax(axis=0), np.arange(dimensions)]
+    return mean, axes * np.sign(largest)
+
+
+def _seen_through(view, points):
+    mean, axes = view
+    return (points - mean) @ axes
 
 
 def _first_tsne(snapshot, perplexity, seed, iterations, dimensions):
+    from sklearn.manifold import TSNE
+
     # The principal components of a collapsed embedding are all zero, and so no place to begin.
     collapsed = np.ptp(snapshot, axis=0).max() == 0
     tsne = TSNE(
@@ -248,6 +419,8 @@ def _first_tsne(snapshot, perplexity, seed, iterations, dimensions):
 
 
 def _continued_tsne(snapshot, before, perplexity, seed, iterations):
+    from sklearn.manifold import TSNE
+
     tsne = TSNE(
         before.shape[1],
         perplexity=perplexity,

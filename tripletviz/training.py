@@ -189,7 +189,9 @@ class Training:
         network keeps what it has learnt so far, and what was recorded is there.
 
         Args:
-            progress: whether to show how far training is.
+            progress: whether to show how far training is, or what makes a callback that does so:
+                it is called with the arguments of `ProgressBar`
+                (`tripletviz.lessons.live_training()` is such a thing).
             checkpoint_path: file to keep the state in, from which a killed training goes on.
             notes: dictionary of JSON values to keep with it.
             log_dir: folder for TensorBoard's event files, or `None` for none.
@@ -238,8 +240,9 @@ class Training:
                 Checkpointer(checkpoint_path, self.recorder, notes=notes, seconds=self.seconds)
             )
         if progress:
+            shown = progress if callable(progress) else ProgressBar
             callbacks.append(
-                ProgressBar(
+                shown(
                     self.total_steps,
                     recorder=self.recorder,
                     steps_per_epoch=self.steps_per_epoch,
@@ -311,7 +314,7 @@ def fit(network, params, images, labels, *, probe=None, progress=True):
 
     Args:
         network, params, images, labels, probe: as for `Training`.
-        progress: whether to show how far training is.
+        progress: whether, or by what, to show how far training is, as for `Training.run`.
 
     Returns:
         `(recording, finished)`: a `Recording`, and whether training ran to its end. One that is

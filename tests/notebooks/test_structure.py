@@ -7,6 +7,7 @@ import re
 import nbformat
 import pytest
 
+from tripletviz import widgets
 from tripletviz.lessons.runner import NOTEBOOKS
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -31,8 +32,9 @@ def test_there_are_notebooks():
     assert PATHS
 
 
-def test_the_frame(path, notebook):
-    number = path.stem[:2]
+@pytest.mark.parametrize("path", [p for p in PATHS if p.stem[:2].isdigit()], ids=lambda p: p.stem)
+def test_the_frame_of_a_lesson(path):
+    number, notebook = path.stem[:2], nbformat.read(path, as_version=4)
     first, text = notebook.cells[0], "\n".join(c.source for c in of_type(notebook, "markdown"))
     assert first.source.startswith(f"# {number} · ")
     for part in ("**Time:**", "**After this lesson you can**", "**You need**"):
@@ -41,6 +43,16 @@ def test_the_frame(path, notebook):
     assert "## Further reading" in text
     summary = re.search(r"## Summary\n(.*?)\n## ", text, flags=re.DOTALL).group(1)
     assert 1 <= sum(line.startswith("- ") for line in summary.splitlines()) <= 5
+
+
+def test_the_frame_of_the_gallery():
+    notebook = nbformat.read(NOTEBOOKS / "widget-gallery.ipynb", as_version=4)
+    assert notebook.cells[0].source.startswith("# Widget gallery")
+    code = "".join(cell.source for cell in of_type(notebook, "code"))
+    for name in widgets.__all__:
+        assert f"widgets.{name}" in code or name in ("CollapseSimulator", "LiveTraining")
+    assert "lessons.collapse_simulator(" in code
+    assert "lessons.live_training(" in code
 
 
 def test_one_parameters_cell_with_comments(notebook):

@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..palette import CLASS_COLORS
 from ..projection import tsne_frames
+from .committed import RECORDING
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORDING = ROOT / "data" / "mnist-recording.npz"
 FILM = ROOT / "notebooks" / "images" / "evolution.gif"
 LARGEST = 1_000_000
 

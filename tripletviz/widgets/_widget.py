@@ -17,6 +17,12 @@ from ..palette import CLASS_COLORS
 MAX_PICTURES = 1000
 """Above this many items no pictures are sent: their sheet would outweigh everything else."""
 
+METRIC_WORDS = {
+    "euclidean": "Euclidean distance",
+    "squared_euclidean": "squared Euclidean distance",
+    "cosine": "cosine distance",
+}
+
 _FOLDER = Path(__file__).parent
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const)\b)", re.MULTILINE)
@@ -120,6 +126,68 @@ def check_images(images, count: int, what: str) -> np.ndarray:
     if images.dtype != np.uint8:
         raise ValueError(f"`images` must be uint8 from 0 to 255, got dtype {images.dtype}.")
     return images
+
+
+def finite_float32(array: np.ndarray, name: str) -> np.ndarray:
+    """The array as little-endian float32, as the browser reads it.
+
+    Args:
+        array: array whose first axis are snapshots.
+        name: what it is called in the messages.
+
+    Raises:
+        ValueError: if it holds no floats, or NaN or infinity after the conversion.
+    """
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ValueError(f"`{name}` must hold floats, got dtype {array.dtype}.")
+    with np.errstate(over="ignore"):  # said below, in our words
+        array = array.astype("<f4")
+    if not np.isfinite(array).all():
+        snapshot = int(np.argwhere(~np.isfinite(array))[0, 0])
+        raise ValueError(
+            f"`{name}` must be finite in float32, "
+            f"got NaN or infinity, first in snapshot {snapshot}."
+        )
+    return array
+
+
+def check_steps(steps, snapshots: int, of: str) -> list[int]:
+    """Refuses steps that are not one integer for each snapshot, increasing from 0 or above.
+
+    Args:
+        steps: integer array of shape `(snapshots,)`.
+        snapshots: number of snapshots.
+        of: what has the snapshots, for the messages.
+
+    Raises:
+        ValueError: if shape, type or order are others.
+    """
+    steps = np.asarray(steps)
+    if steps.shape != (snapshots,):
+        raise ValueError(
+            f"`steps` must have one entry for every snapshot of `{of}`, "
+            f"got steps of shape {steps.shape} for {snapshots} snapshots."
+        )
+    if not np.issubdtype(steps.dtype, np.integer):
+        raise ValueError(f"`steps` must be integers, got dtype {steps.dtype}.")
+    if steps[0] < 0 or (np.diff(steps) <= 0).any():
+        raise ValueError(f"`steps` must increase from 0 or above, got {steps.tolist()}.")
+    return steps.tolist()
+
+
+def untrained_and_trained(recording) -> dict[str, np.ndarray]:
+    """The first and the last snapshot of a recording, by name.
+
+    Raises:
+        ValueError: if there is one snapshot only, or the first is not at step 0.
+    """
+    steps = np.asarray(recording.steps)
+    if len(steps) < 2 or steps[0] != 0:
+        raise ValueError(
+            "`recording` must hold a snapshot at step 0 and a later one, "
+            f"got snapshots at steps {steps.tolist()}."
+        )
+    return {"untrained": recording.embeddings[0], "trained": recording.embeddings[-1]}
 
 
 def describe_classes(present: list[int], class_names: Sequence[str] | None) -> list[dict]:

@@ -67,7 +67,7 @@ export const rolePath = (role, radius) => ROLE_PATHS[role](radius);
 // The same mark as a small picture beside a word, for legends.
 export const roleIcon = (role) =>
   `<svg class="role-icon" viewBox="-8 -8 16 16" aria-hidden="true"><path d="${rolePath(role, 6)}"
-    fill="${ROLE_COLORS[role]}"/></svg>`;
+    fill="var(--${role}, currentColor)"/></svg>`;
 
 // The pictures of a widget's items, all on one sheet (`make_sprite`).
 export class Sprite {
@@ -290,7 +290,7 @@ export const BASE_STYLE = `
 [hidden] { display: none !important; }
 .widget {
   --line: var(--jp-border-color1, GrayText);
-  --quiet: var(--jp-ui-font-color2, GrayText);
+  --quiet: var(--jp-ui-font-color2, color-mix(in srgb, CanvasText 68%, Canvas));
   --accent: var(--jp-brand-color1, #1976d2);
   --ground: var(--jp-layout-color0, Canvas);
   --raised: var(--jp-layout-color1, Canvas);
@@ -300,7 +300,10 @@ export const BASE_STYLE = `
   color: var(--jp-ui-font-color1, CanvasText);
   font: 13px/1.35 var(--jp-ui-font-family, system-ui, sans-serif); text-align: left;
 }
-.widget.dark { --positive: #4da3d8; --negative: #f08a4b; --hard: #c77dd1; --semi-hard: #d9a93a; }
+.widget.dark {
+  --accent: var(--jp-brand-color1, #64b5f6); --positive: #4da3d8; --negative: #f08a4b; --hard: #c77dd1;
+  --semi-hard: #d9a93a;
+}
 .widget:focus-visible, button:focus-visible, select:focus-visible, input:focus-visible,
 [tabindex]:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 header { display: flex; gap: 6px 20px; flex-wrap: wrap; align-items: baseline; }
@@ -318,7 +321,7 @@ button, select, input[type="text"], input[type="number"] {
 button { cursor: pointer; min-width: 44px; padding: 0 10px; touch-action: manipulation; }
 button:disabled { opacity: 0.4; cursor: default; }
 button[aria-pressed="true"] {
-  border-color: var(--accent); color: var(--accent); box-shadow: inset 0 0 0 1px var(--accent);
+  border-color: var(--accent); box-shadow: inset 0 0 0 1px var(--accent);
 }
 button svg { display: block; margin: auto; width: 22px; height: 22px; fill: currentColor; }
 @media (hover: hover) {

@@ -1,0 +1,211 @@
+"""The gallery of widgets: in JupyterLab, executed by papermill, and as a page without a kernel."""
+
+import nbformat
+import pytest
+
+from tripletviz.lessons.runner import NOTEBOOKS, execute
+
+pytestmark = pytest.mark.browser
+
+GALLERY = NOTEBOOKS / "widget-gallery.ipynb"
+WIDGETS = (
+    "triplet-playground",
+    "embedding-player",
+    "distance-matrix",
+    "be-the-miner",
+    "collapse-simulator",
+    "neighbour-explorer",
+    "live-training",
+    "threshold-explorer",
+)
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """Path of the gallery as papermill leaves it, widget state and all."""
+    path = tmp_path_factory.mktemp("gallery") / GALLERY.name
+    execute(GALLERY, path, {"PROFILE": "ci"})
+    return path
+
+
+def wait_for_text(page, locator, old):
+    """Waits until an element says something else than `old`, and gives that."""
+    page.wait_for_function(
+        "([element, old]) => element.textContent !== old", arg=[locator.element_handle(), old]
+    )
+    return locator.text_content()
+
+
+# What a reader does to each piece, and what must follow from it.
+
+
+def drag_the_negative(page, widget):
+    loss = widget.locator(".loss-value")
+    widget.locator('.preset[data-preset="hard"]').click()
+    hard = wait_for_text(page, loss, "")
+    point = widget.locator(".point.negative").bounding_box()
+    x, y = point["x"] + point["width"] / 2, point["y"] + point["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 90, y - 40, steps=5)
+    page.mouse.up()
+    wait_for_text(page, loss, hard)
+
+
+def travel_in_time(page, widget):
+    readout = widget.locator(".readout")
+    assert readout.text_content() == "step 0"
+    canvas = widget.locator("canvas").first
+    before = canvas.evaluate("(canvas) => canvas.toDataURL()")
+    widget.locator(".forward").click()
+    assert wait_for_text(page, readout, "step 0") == "step 1"
+    assert canvas.evaluate("(canvas) => canvas.toDataURL()") != before
+
+
+def widen_the_margin(page, widget):
+    figures = widget.locator(".figures")
+    before = figures.text_content()
+    slider = widget.locator("input.margin")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    wait_for_text(page, figures, before)
+
+
+def pick_a_candidate(page, widget):
+    widget.locator(".candidate").nth(2).click()
+    widget.locator(".next").wait_for()
+    assert widget.locator(".verdict").text_content()
+
+
+def play_a_recorded_run(page, widget):
+    words = widget.locator(".verdict-words")
+    before = words.text_content()
+    options = widget.locator(".recipe option").evaluate_all("(all) => all.map((o) => o.value)")
+    shown = widget.locator(".recipe").input_value()
+    widget.locator(".recipe").select_option(next(each for each in options if each != shown))
+    wait_for_text(page, words, before)
+    readout = widget.locator(".readout")
+    before = readout.text_content()
+    widget.locator(".scrub").focus()
+    page.keyboard.press("Home")
+    widget.locator(".forward").click()
+    wait_for_text(page, readout, before)
+
+
+def ask_another_query(page, widget):
+    words = widget.locator(".status")
+    before = wait_for_text(page, words, "")
+    widget.locator(".classes button").nth(8).click()
+    assert "class 8" in wait_for_text(page, words, before)
+
+
+def read_the_last_picture(page, widget):
+    assert "R@1" in widget.locator(".plots").text_content()
+    assert "kernel" in widget.locator(".status").text_content()
+
+
+def accept_fewer_impostors(page, widget):
+    rate = widget.locator(".false-accept-rate")
+    before = rate.text_content()
+    widget.locator(".goals button").last.click()
+    assert wait_for_text(page, rate, before) in ("0.0998 %", "0.100 %")
+
+
+DEEDS = dict(
+    zip(
+        WIDGETS,
+        (
+            drag_the_negative,
+            travel_in_time,
+            widen_the_margin,
+            pick_a_candidate,
+            play_a_recorded_run,
+            ask_another_query,
+            read_the_last_picture,
+            accept_fewer_impostors,
+        ),
+        strict=True,
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def gallery():
+    """The gallery as published, set to the smallest profile."""
+    notebook = nbformat.read(GALLERY, as_version=4)
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source = cell.source.replace('PROFILE = "laptop"', 'PROFILE = "ci"')
+    return notebook
+
+
+def test_the_gallery_in_jupyterlab(gallery, lab, find_violations, screenshot):
+    notebook = lab(gallery, width=1280, height=900)
+    notebook.run_all()
+    page = notebook.page
+    for name, deed in DEEDS.items():
+        widget = notebook.bring(f".tripletviz-{name}")
+        deed(page, widget)
+        assert not find_violations(page, f".tripletviz-{name}")
+    assert notebook.read("playground.negative") != notebook.read("playground.positive")
+    assert notebook.read("solid.position") == 1
+    assert notebook.read("game.picks")[0] == 3
+
+
+def test_papermill_leaves_at_most_twelve_megabytes(executed):
+    assert executed.stat().st_size <= 12e6
+    notebook = nbformat.read(executed, as_version=4)
+    state = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
+    models = [each["state"].get("_anywidget_id", "") for each in state.values()]
+    for name in WIDGETS:
+        kind = name.replace("-", "_")
+        assert any(f".{kind}." in model for model in models), (kind, models)
+
+
+@pytest.mark.parametrize(
+    ("width", "scale", "theme"),
+    [(1280, 1, "Light"), (1280, 1, "Dark"), (700, 1, "Dark"), (1280, 2, "Light")],
+)
+def test_the_executed_gallery_opens(
+    executed, lab, find_violations, screenshot, width, scale, theme
+):
+    """No kernel of this page ran its cells: what shows is the state that papermill saved."""
+    notebook = lab(
+        nbformat.read(executed, as_version=4),
+        trusted=True,
+        width=width // scale,
+        height=2000 // scale,
+        device_scale_factor=scale,
+    )
+    notebook.execute("application:toggle-left-area")
+    notebook.set_theme(f"JupyterLab {theme}")
+    page = notebook.page
+    for name in WIDGETS:
+        widget = notebook.bring(f".tripletviz-{name}")
+        page.wait_for_function(
+            "(host) => host.shadowRoot.querySelector('.status').textContent !== ''",
+            arg=widget.element_handle(),
+        )
+        assert not find_violations(page, f".tripletviz-{name}")
+        overflow = widget.evaluate(
+            "(e) => { const w = e.shadowRoot.querySelector('.widget');"
+            " return w.scrollWidth - w.clientWidth; }"
+        )
+        assert overflow <= 0, name
+        screenshot(widget, f"gallery-{name}-{theme.lower()}-{width}-at-{100 * scale}")
+
+
+def test_the_exported_gallery_is_alive_without_kernel_and_network(executed, export_html, new_page):
+    path = export_html(nbformat.read(executed, as_version=4), execute=False)
+    page = new_page(offline=True, width=1280, height=900)
+    page.goto(path.as_uri())
+    for name, deed in DEEDS.items():
+        widget = page.locator(f".tripletviz-{name}").last
+        widget.wait_for(state="attached", timeout=60_000)
+        widget.scroll_into_view_if_needed()
+        deed(page, widget)
+    simulator = page.locator(".tripletviz-collapse-simulator")
+    page.wait_for_function(
+        "(host) => host.shadowRoot.querySelector('.message').textContent.includes('kernel')",
+        arg=simulator.element_handle(),
+    )
