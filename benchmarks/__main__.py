@@ -4,7 +4,7 @@ import argparse
 import os
 import platform
 
-from . import evaluation, losses, player, training, tsne
+from . import evaluation, losses, player, training, tsne, widgets
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument(
@@ -18,6 +18,7 @@ for room, measured in (
     (losses, lambda: losses.measure(cube_1024=options.cube_1024)),
     (training, training.measure),
     (player, player.measure),
+    (widgets, widgets.measure),
     (evaluation, evaluation.measure),
     (tsne, tsne.measure),
 ):

@@ -16,23 +16,13 @@ import nbformat
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser")]
 
-from lab_server import BROWSER_FLAGS, LabNotebook, LabServer, find_browser  # noqa: E402
+from lab_server import BROWSER_FLAGS, WIDGETS, LabNotebook, LabServer, find_browser  # noqa: E402
 
 from tripletviz.lessons import load_recording  # noqa: E402
 from tripletviz.lessons.runner import NOTEBOOKS, execute  # noqa: E402
 from tripletviz.widgets import DistanceMatrix, TripletPlayground  # noqa: E402
 
 GALLERY = NOTEBOOKS / "widget-gallery.ipynb"
-HOSTS = (
-    "triplet-playground",
-    "embedding-player",
-    "distance-matrix",
-    "be-the-miner",
-    "collapse-simulator",
-    "neighbour-explorer",
-    "live-training",
-    "threshold-explorer",
-)
 MOVES = 30
 SHOWN = 3  # fresh kernels in which a player is shown
 
@@ -171,10 +161,10 @@ def measure_gallery(new_page, server, folder) -> dict:
         ),
     )
     (server.root / GALLERY.name).write_bytes(executed.read_bytes())
+    server.trust(GALLERY.name)
     notebook = LabNotebook(page, server, GALLERY.name)
-    for host in HOSTS:
-        page.locator(f".tripletviz-{host}").first.wait_for(state="attached", timeout=60_000)
-    del notebook
+    for widget in WIDGETS:
+        notebook.bring(f".tripletviz-{widget}")
     return {
         "megabytes": executed.stat().st_size / 1e6,
         "errors": len(complaints),

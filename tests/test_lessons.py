@@ -1,13 +1,16 @@
 import json
+import subprocess
+import sys
 
 import nbformat
 import numpy as np
 import papermill
 import pytest
+from nbformat.sign import NotebookNotary
 from PIL import Image
 
 from tripletviz.datasets import data_folder
-from tripletviz.lessons import read_records, record, show, use_profile
+from tripletviz.lessons import committed, read_records, record, show, use_profile
 from tripletviz.lessons.recording import LARGEST, RECORDING, make_film
 from tripletviz.lessons.runner import check_parameters, execute, main, publish
 from tripletviz.recordings import Recording
@@ -113,6 +116,16 @@ def test_publish_keeps_what_readers_need_and_nothing_else(notebook, tmp_path):
     assert counts == [1, 2, 3, 4, 5]
 
 
+def test_what_the_runner_executed_is_trusted(notebook, tmp_path, monkeypatch):
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+    output = tmp_path / "output"
+    monkeypatch.setattr("sys.argv", ["runner", str(notebook), "--output", str(output)])
+    main()
+    notary = NotebookNotary()
+    assert notary.check_signature(nbformat.read(output / notebook.name, as_version=4))
+    assert not notary.check_signature(nbformat.read(notebook, as_version=4))
+
+
 def test_the_runner_refuses_an_unknown_profile(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["runner", "--profile", "quick"])
     with pytest.raises(SystemExit) as stopped:
@@ -127,6 +140,21 @@ def test_the_runner_refuses_an_unknown_profile(monkeypatch, capsys):
 @pytest.fixture(scope="module")
 def recording():
     return Recording.load(RECORDING)
+
+
+def test_lessons_find_the_recording_without_tensorflow(monkeypatch, tmp_path):
+    program = (
+        "import sys; from tripletviz.lessons import load_recording;"
+        "print(len(load_recording().steps));"
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert int(found.stdout) == len(Recording.load(RECORDING).steps)
+    monkeypatch.setattr(committed, "RECORDING", tmp_path / "none.npz")
+    with pytest.raises(FileNotFoundError, match=r"none\.npz is missing: the lessons need"):
+        committed.load_recording()
 
 
 def test_the_committed_recording_is_one_real_training(recording):

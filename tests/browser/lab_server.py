@@ -20,12 +20,37 @@ ROOT = Path(__file__).resolve().parents[2]
 BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 MACOS_CHROME = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 BROWSER_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+# The widgets, by the class of the element that holds each: tripletviz-...
+WIDGETS = (
+    "triplet-playground",
+    "embedding-player",
+    "distance-matrix",
+    "be-the-miner",
+    "collapse-simulator",
+    "neighbour-explorer",
+    "live-training",
+    "threshold-explorer",
+)
 
 
 def find_browser() -> str | None:
     """Path of a Chromium: what the variable CHROMIUM says, else what is installed."""
     names = (*BROWSER_NAMES, MACOS_CHROME)
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+def pause(page, milliseconds: float) -> None:
+    """Waits by the page's own clock, and for two paintings.
+
+    On a busy machine a page falls behind: what it had planned to do sooner has happened then, which
+    a pause of the test alone does not promise.
+    """
+    page.evaluate(
+        """(milliseconds) => new Promise((done) => setTimeout(
+          () => requestAnimationFrame(() => requestAnimationFrame(() => done(null))), milliseconds,
+        ))""",
+        milliseconds,
+    )
 
 
 class LabServer:
@@ -212,4 +237,4 @@ class LabNotebook:
               && !document.querySelector("#jupyterlab-splash")""",
             arg=name,
         )
-        self.page.wait_for_timeout(700)
+        pause(self.page, 700)

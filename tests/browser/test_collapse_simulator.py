@@ -5,6 +5,7 @@ import base64
 import nbformat
 import numpy as np
 import pytest
+from lab_server import pause
 
 from tripletviz.lessons.collapse import RECIPES, collapse_simulator, load_runs
 
@@ -159,7 +160,7 @@ def test_python_and_the_view_agree(lab):
     simulator.setting("seed").press("Enter")
     simulator.wait_for_text(".readout", "step 65 of 150")
     notebook.wait_until_idle()
-    notebook.page.wait_for_timeout(300)  # moving values are sent five times a second
+    pause(notebook.page, 300)  # moving values are sent five times a second
 
     simulator.find(".play").focus()
     active = notebook.active_cell()
@@ -168,7 +169,7 @@ def test_python_and_the_view_agree(lab):
     notebook.page.keyboard.press("b")
     simulator.wait_for_text(".readout", "step 0 of 150")
     assert notebook.active_cell() == active
-    notebook.page.wait_for_timeout(300)
+    pause(notebook.page, 300)
     assert notebook.read("[widget.position, widget.normalize, widget.strategy, widget.seed]") == [
         0,
         True,
@@ -179,7 +180,7 @@ def test_python_and_the_view_agree(lab):
     simulator.find(".recipe").select_option(ACCIDENT)
     simulator.wait_for_text(".verdict-words", "Collapsed")
     simulator.wait_for_rest()
-    notebook.page.wait_for_timeout(300)
+    pause(notebook.page, 300)
     assert notebook.read("[widget.recipe, widget.position, widget.playing]") == [
         ACCIDENT,
         30,
@@ -286,11 +287,11 @@ def test_the_points_are_seen_to_collapse(open_page):
     simulator.find(".widget").focus()
     simulator.page.keyboard.press("Home")
     simulator.wait_for_text(".readout", "step 0 of 150")
-    simulator.page.wait_for_timeout(100)
+    pause(simulator.page, 100)
     assert min(simulator.painted()) > 40
     simulator.page.keyboard.press("z")
     simulator.find(".fit[aria-pressed=true]").wait_for()
-    simulator.page.wait_for_timeout(100)
+    pause(simulator.page, 100)
     assert max(simulator.painted()) > 350
 
 

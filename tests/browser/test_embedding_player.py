@@ -7,6 +7,7 @@ import sys
 import nbformat
 import numpy as np
 import pytest
+from lab_server import pause
 from PIL import Image
 
 from tripletviz.projection import neighborhoods
@@ -64,7 +65,7 @@ class Player:
 
     def settle(self):
         """Waits until what was set is painted, and the words that follow a rest are written."""
-        self.page.wait_for_timeout(450)
+        pause(self.page, 450)
 
     def picture(self):
         return self.find("canvas").evaluate("(canvas) => canvas.toDataURL()")
@@ -77,6 +78,12 @@ class Player:
 
     def status(self):
         return self.find(".status").inner_text()
+
+    def wait_for_readout(self, text):
+        self.page.wait_for_function(
+            "([readout, text]) => readout.textContent === text",
+            arg=[self.find(".readout").element_handle(), text],
+        )
 
     def wait_until_beyond(self, position):
         self.page.wait_for_function(
@@ -115,7 +122,7 @@ def test_play_advances_the_position_in_python(open_lab_player):
         }"""
     )
     player.find(".play").click()
-    player.page.wait_for_timeout(700)
+    pause(player.page, 700)
     player.find(".play").click()
     player.settle()
     position = notebook.read("player.position")
@@ -134,8 +141,8 @@ def test_playing_ends_at_the_last_snapshot_and_starts_over(open_lab_player):
     player.wait_for_rest()
     assert notebook.read("[player.position, player.playing]") == [7, False]
     notebook.run_cell("player.speed = 1; player.playing = True")
-    player.page.wait_for_timeout(300)
-    assert 0 < player.scrub_value() < 3
+    player.wait_until_beyond(0)
+    assert 0 < player.scrub_value() < 5
     assert player.status() == "Playing from step 0."
 
 
@@ -182,8 +189,7 @@ def test_keys_stay_in_the_widget(open_lab_player):
         ("b", "step 3"),
     ]:
         player.page.keyboard.press(key)
-        player.page.wait_for_timeout(60)
-        assert player.readout() == readout, key
+        player.wait_for_readout(readout)
         assert notebook.active_cell() == active, key
     player.find(".scrub").focus()
     player.page.keyboard.press("ArrowRight")
@@ -460,7 +466,7 @@ def test_saved_page_follows_a_change_of_theme(saved_page, new_page):
     player = Player(page)
     before = player.picture()
     page.emulate_media(color_scheme="dark")
-    page.wait_for_timeout(700)
+    pause(page, 700)
     assert player.picture() != before
 
 
@@ -548,7 +554,7 @@ def read_until(notebook, expression, wanted):
         value = notebook.read(expression)
         if wanted(value):
             return value
-        notebook.page.wait_for_timeout(100)
+        pause(notebook.page, 100)
     raise AssertionError(f"{expression} stayed {value}")
 
 
@@ -724,10 +730,10 @@ def test_a_second_click_releases_and_a_double_click_leaves_the_pin(open_cloud, c
     canvas = player.find("canvas")
     canvas.click(position={"x": x, "y": y})
     player.find(".neighborhood").wait_for()
-    player.page.wait_for_timeout(600)  # longer than a double click
+    pause(player.page, 600)  # longer than a double click
     canvas.click(position={"x": x, "y": y})
     player.find(".neighborhood").wait_for(state="hidden")
-    player.page.wait_for_timeout(600)
+    pause(player.page, 600)
     player.page.mouse.move(5, 5)  # else N would go on from the point under the pointer
     player.find(".tooltip").wait_for(state="hidden")
     player.find(".player").focus()

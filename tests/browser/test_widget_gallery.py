@@ -2,22 +2,13 @@
 
 import nbformat
 import pytest
+from lab_server import WIDGETS
 
 from tripletviz.lessons.runner import NOTEBOOKS, execute
 
 pytestmark = pytest.mark.browser
 
 GALLERY = NOTEBOOKS / "widget-gallery.ipynb"
-WIDGETS = (
-    "triplet-playground",
-    "embedding-player",
-    "distance-matrix",
-    "be-the-miner",
-    "collapse-simulator",
-    "neighbour-explorer",
-    "live-training",
-    "threshold-explorer",
-)
 
 
 @pytest.fixture(scope="module")

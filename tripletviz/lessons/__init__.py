@@ -1,4 +1,4 @@
-"""What the notebooks share: sizes, records and pictures.
+"""What the notebooks share: sizes, records, a recording, and what trains for a widget.
 
 Importing it does not import TensorFlow.
 """

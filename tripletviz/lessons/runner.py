@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 import papermill
+from nbformat.sign import NotebookNotary
 
 from .profiles import use_profile
 
@@ -62,6 +63,15 @@ def execute(notebook, output, parameters):
     )
 
 
+def trust(notebook):
+    """Sign an executed notebook, so that JupyterLab on this machine shows its widgets at once.
+
+    Args:
+        notebook: path of a notebook that was executed here.
+    """
+    NotebookNotary().sign(nbformat.read(notebook, as_version=4))
+
+
 def publish(executed, notebook):
     """Put outputs of an executed copy into the notebook itself, fit for version control.
 
@@ -108,7 +118,9 @@ def main():
     for notebook in options.notebooks or sorted(NOTEBOOKS.glob("*.ipynb")):
         print(f"{notebook.name} ... ", end="", flush=True)
         start = time.perf_counter()
-        executed = execute(notebook, options.output / notebook.name, {"PROFILE": profile.name})
+        output = options.output / notebook.name
+        executed = execute(notebook, output, {"PROFILE": profile.name})
+        trust(output)
         if options.publish:
             publish(executed, notebook)
         print(f"done in {time.perf_counter() - start:.0f} s")
