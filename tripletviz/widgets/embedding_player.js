@@ -1488,7 +1488,7 @@ const STYLE = `
 .player.dark { --negative-text: var(--negative); }
 .player { display: grid; grid-template-columns: minmax(0, 1fr) 272px; gap: 6px 20px; }
 header, .hint, .neighborhood { grid-column: 1 / -1; }
-.main { min-width: 0; }
+.main { min-width: 0; container: main / inline-size; }
 /* As high as it is wide, up to the height asked for: on a narrow page the curves come into view. */
 .plot {
   position: relative; width: 100%; aspect-ratio: 1; overflow: hidden;
@@ -1611,11 +1611,13 @@ canvas {
 @container (min-width: 1000px) {
   .cards { grid-template-columns: repeat(10, minmax(0, 1fr)); }
 }
-@container (max-width: 460px) {
+@container main (max-width: 559px) {
   .controls { flex-wrap: wrap; }
   .scrub { order: 9; flex-basis: 100%; margin: 0; }
   .controls label { margin-left: auto; }
   .view-buttons { order: 10; }
+}
+@container (max-width: 460px) {
   .cards { grid-template-columns: repeat(auto-fill, minmax(84px, 1fr)); }
   .card { padding: 4px; }
   .neighborhood-heading { flex-wrap: wrap; }

@@ -117,6 +117,7 @@ const TEMPLATE = `
         </span>
       </div>
       <div class="strip" role="group" aria-label="Queries: press one to look it up"></div>
+      <p class="signs quiet"></p>
       <p class="nothing quiet" hidden>No query is like that.</p>
       <div class="classes" role="group" aria-label="Next query of a class">
         <span class="quiet">Next of class</span>
@@ -169,6 +170,8 @@ class View extends BaseView {
       this.classOf.length,
       this.isOneSet,
     );
+    this.find(".signs").textContent =
+      `✓ or ✗: whether its first neighbour is of its class, in ${this.names.join(", then in ")}`;
     this.find(".note").textContent = this.noteWords();
     this.find(".number-field").max = this.classOf.length - 1;
     this.find(".classes").append(...this.classes.map((c) => this.makeClassButton(c)));
@@ -530,6 +533,7 @@ const STYLE = `
 }
 .cell .picture, .tile .picture { display: block; }
 .cell[aria-pressed="true"] { color: inherit; }
+.signs { font-size: 11px; }
 .marks { display: flex; gap: 5px; font-size: 11px; line-height: 1; font-weight: 700; }
 .right { --verdict: var(--positive); --verdict-text: var(--positive); --frame: solid; }
 .wrong { --verdict: var(--negative); --verdict-text: var(--negative-text); --frame: dashed; }

@@ -182,8 +182,8 @@ function coincidence(options, loss) {
 function hardReason([positive, negative], soft) {
   const place =
     negative === positive
-      ? "The negative is just as far from the anchor as the positive."
-      : "The negative is nearer to the anchor than the positive.";
+      ? "The negative is just as far from the anchor as the positive is."
+      : "The negative is nearer to the anchor than the positive is.";
   return soft ? `${place} The soft margin has no ring.` : place;
 }
 
