@@ -431,7 +431,15 @@ def test_training_that_another_callback_ends_finished_early(model, shown):
     assert callback.widget.summary.startswith("Finished early at step 3 of 8 in ")
 
 
-def test_outside_a_kernel_an_interrupt_of_keras_is_what_it_is(model, shown):
+@pytest.fixture
+def plain_interrupts():
+    """Python's own handler of interrupts, whatever a browser driver has put in its place."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_outside_a_kernel_an_interrupt_of_keras_is_what_it_is(model, shown, plain_interrupts):
     before = signal.getsignal(signal.SIGINT)
     callbacks = [live_callback(), Act(3, interrupt)]
     with pytest.raises(KeyboardInterrupt):

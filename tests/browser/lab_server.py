@@ -191,8 +191,27 @@ class LabNotebook:
         return "".join(o["text"] for o in outputs if o["output_type"] == "stream")
 
     def read(self, expression: str):
-        """The value of a Python expression in the notebook's kernel, by way of JSON."""
-        return json.loads(self.run_cell(f"import json; print(json.dumps({expression}))"))
+        """The value of a Python expression in the notebook's kernel, by way of JSON.
+
+        The notebook is left as it is: a new cell would scroll it away under the pointer.
+        """
+        text, error = self.page.evaluate(
+            """async (code) => {
+              const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+              const future = kernel.requestExecute({ code, store_history: false });
+              let text = "";
+              let error = null;
+              future.onIOPub = ({ header, content }) => {
+                if (header.msg_type === "stream") text += content.text;
+                if (header.msg_type === "error") error = `${content.ename}: ${content.evalue}`;
+              };
+              await future.done;
+              return [text, error];
+            }""",
+            f"import json; print(json.dumps({expression}))",
+        )
+        assert error is None, f"{expression}: {error}"
+        return json.loads(text)
 
     def bring(self, selector: str):
         """Scrolls to the last cell whose outputs hold `selector`, and gives that in it.

@@ -1017,6 +1017,8 @@ def test_view_pin_and_rotation_travel_to_python_and_back(lab, cloud):
     read_until(notebook, "flat.pinned", lambda pinned: pinned == index)
 
     # With the keyboard, which JupyterLab leaves alone.
+    mouse.move(5, 5)  # else N would go on from the point under the pointer
+    read_until(notebook, "flat.hovered", lambda hovered: hovered == -1)
     flat.find(".player").focus()
     active, cells = notebook.active_cell(), page.locator(".jp-Cell").count()
     for key in ["Escape", "n", "+", "d", "a", "0"]:
