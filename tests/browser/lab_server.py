@@ -191,10 +191,11 @@ class LabNotebook:
         return "".join(o["text"] for o in outputs if o["output_type"] == "stream")
 
     def read(self, expression: str):
-        """The value of a Python expression in the notebook's kernel, by way of JSON.
+        """The value of a Python expression in the notebook's kernel, by way of JSON."""
+        return json.loads(self.run_cell(f"import json; print(json.dumps({expression}))"))
 
-        The notebook is left as it is: a new cell would scroll it away under the pointer.
-        """
+    def peek(self, expression: str):
+        """As `read`, but without a cell: a new one would scroll the page under the pointer."""
         text, error = self.page.evaluate(
             """async (code) => {
               const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;

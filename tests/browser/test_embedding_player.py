@@ -228,6 +228,7 @@ def test_touch(open_lab_player):
     player.settle()
     assert notebook.read("player.hovered") == 123
     assert player.find(".tooltip").is_visible()
+    player.find(".curve-field").first.scroll_into_view_if_needed()
     box = player.find(".curve-field").first.bounding_box()
     player.page.touchscreen.tap(box["x"] + 2, box["y"] + box["height"] / 2)
     player.settle()
@@ -551,7 +552,7 @@ def wait_for(player, selector, text):
 def read_until(notebook, expression, wanted):
     """Reads a value in the kernel until it is as wanted: messages take their time."""
     for _ in range(60):
-        value = notebook.read(expression)
+        value = notebook.peek(expression)
         if wanted(value):
             return value
         pause(notebook.page, 100)

@@ -129,7 +129,7 @@ def outputs(notebook):
 def read_until(notebook, expression, wanted, seconds=15):
     """The value of an expression in the kernel, as soon as it is the wanted one."""
     end = time.monotonic() + seconds
-    while (value := notebook.read(expression)) != wanted and time.monotonic() < end:
+    while (value := notebook.peek(expression)) != wanted and time.monotonic() < end:
         notebook.page.wait_for_timeout(100)
     return value
 
