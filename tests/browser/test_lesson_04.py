@@ -2,7 +2,6 @@
 
 import nbformat
 import pytest
-from lab_server import pause
 
 from tripletviz.lessons.runner import NOTEBOOKS
 
@@ -42,7 +41,7 @@ def test_the_lesson_runs_and_its_player_plays(lab, lesson, screenshot):
     canvas = player.locator("canvas")
     start = canvas.evaluate("(canvas) => canvas.toDataURL()")
     player.locator(".play").click()
-    pause(notebook.page, 1500)
+    notebook.page.wait_for_timeout(1500)
     assert canvas.evaluate("(canvas) => canvas.toDataURL()") != start
     assert player.locator(".readout").inner_text() != "step 0"
     screenshot(notebook.page, "lesson-04-player-1280")
@@ -60,8 +59,8 @@ def test_an_interrupt_keeps_the_network(lab, lesson):
     )
     # The bar appears when training starts; some steps later it is in full swing.
     while not any("Training:" in str(each.get("data")) for each in outputs(notebook)):
-        pause(notebook.page, 500)
-    pause(notebook.page, 4000)
+        notebook.page.wait_for_timeout(500)
+    notebook.page.wait_for_timeout(4000)
     notebook.execute("notebook:interrupt-kernel")
     notebook.wait_until_idle()
     shown = outputs(notebook)
