@@ -6,6 +6,10 @@ import pytest
 from tripletviz.lessons.runner import NOTEBOOKS
 
 pytestmark = pytest.mark.browser
+IN_FULL_SWING = (
+    "keras.callbacks.LambdaCallback(on_train_batch_end="
+    "lambda batch, logs: batch == 20 and print('in full swing'))"
+)
 
 
 @pytest.fixture
@@ -41,26 +45,32 @@ def test_the_lesson_runs_and_its_player_plays(lab, lesson, screenshot):
     canvas = player.locator("canvas")
     start = canvas.evaluate("(canvas) => canvas.toDataURL()")
     player.locator(".play").click()
-    notebook.page.wait_for_timeout(1500)
+    readout = player.locator(".readout").element_handle()
+    notebook.page.wait_for_function("(shown) => shown.innerText !== 'step 0'", arg=readout)
     assert canvas.evaluate("(canvas) => canvas.toDataURL()") != start
-    assert player.locator(".readout").inner_text() != "step 0"
     screenshot(notebook.page, "lesson-04-player-1280")
 
 
 def test_an_interrupt_keeps_the_network(lab, lesson):
-    # Long enough that the interrupt falls into the training, which then must not reach its end.
-    for cell in lesson.cells:
-        cell.source = cell.source.replace(
-            "pick(ci=2, laptop=2, full=5)", "pick(ci=50, laptop=2, full=5)"
-        )
+    # Long enough that the interrupt falls into the training, which then must not reach its end;
+    # and the training says when it is in full swing.
+    changes = {
+        "pick(ci=2, laptop=2, full=5)": "pick(ci=50, laptop=2, full=5)",
+        "callbacks=[recorder, progress]": f"callbacks=[recorder, progress, {IN_FULL_SWING}]",
+    }
+    for old, new in changes.items():
+        (cell,) = (cell for cell in lesson.cells if old in cell.source)
+        cell.source = cell.source.replace(old, new)
     notebook = lab(lesson)
     notebook.page.evaluate(
         "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
     )
-    # The bar appears when training starts; some steps later it is in full swing.
-    while not any("Training:" in str(each.get("data")) for each in outputs(notebook)):
-        notebook.page.wait_for_timeout(500)
-    notebook.page.wait_for_timeout(4000)
+    notebook.page.wait_for_function(
+        """() => window.jupyterapp.shell.currentWidget.content.widgets
+          .map((cell) => JSON.stringify(cell.model.outputs?.toJSON() ?? ""))
+          .some((shown) => shown.includes("in full swing"))""",
+        timeout=180_000,
+    )
     notebook.execute("notebook:interrupt-kernel")
     notebook.wait_until_idle()
     shown = outputs(notebook)
@@ -68,7 +78,7 @@ def test_an_interrupt_keeps_the_network(lab, lesson):
     printed = "".join(each.get("text", "") for each in shown)
     assert "Training was interrupted. The network keeps what it has learnt so far." in printed
     steps = notebook.read("recording.steps.tolist()")
-    assert 10 <= steps[-1] < notebook.read("total_steps")
+    assert 20 <= steps[-1] < notebook.read("total_steps")
     assert notebook.read("training.finished") is False
     # The cells after it ran on what was learnt.
     records = [each["metadata"]["tripletviz_record"] for each in shown if each.get("metadata")]
