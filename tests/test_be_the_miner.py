@@ -9,13 +9,10 @@ import numpy as np
 import pytest
 import strategies
 import traitlets
-from hypothesis import given
-from hypothesis import strategies as st
-from oracles import is_decided_by_rounding
 from PIL import Image
 
 from tripletviz import triplets
-from tripletviz.distances import distances_by_differences, pairwise_distances
+from tripletviz.distances import pairwise_distances
 from tripletviz.recordings import Recording
 from tripletviz.widgets import be_the_miner
 from tripletviz.widgets.be_the_miner import BeTheMiner
@@ -191,59 +188,6 @@ def test_only_pictures_that_are_shown_are_sent(game):
 
 
 # ---------------------------------------------------------------- the album
-
-
-@given(strategies.batches(), strategies.margins, strategies.metrics)
-def test_mines_as_the_package_does(batch, margin, metric):
-    labels, embeddings = batch
-    if is_decided_by_rounding(labels, embeddings, margin, metric):
-        return
-    check_mined(labels, embeddings, margin, metric)
-
-
-@pytest.mark.parametrize("metric", ["euclidean", "squared_euclidean"])
-def test_mines_at_ties_as_the_package_does(metric):
-    generator = np.random.default_rng(5)
-    for _ in range(20):
-        on_a_grid = generator.integers(-2, 3, (12, 2)) / 2
-        check_mined(generator.integers(0, 3, 12), on_a_grid.astype(np.float32), 0.5, metric)
-
-
-def check_mined(labels, embeddings, margin, metric):
-    distances = np.array([be_the_miner._distances(x, embeddings, metric) for x in embeddings])
-    for strategy in triplets.STRATEGIES:
-        ours = be_the_miner._mine(distances, labels, margin, strategy)
-        theirs = triplets.mine_triplets(labels, embeddings, margin, strategy, metric=metric)
-        assert sorted(map(tuple, distances_of(distances, ours))) == sorted(
-            map(tuple, distances_of(distances, theirs))
-        )
-        if strategy == "batch_all":
-            assert {*map(tuple, ours.tolist())} == {*map(tuple, theirs.tolist())}
-    counts = triplets.count_triplets(labels, embeddings, margin, metric=metric)
-    ours = be_the_miner._count(distances, labels, margin)
-    assert (ours["easy"], ours["semi-hard"], ours["hard"]) == counts[1:]
-
-
-def distances_of(distances, mined):
-    """Anchor and distances of triplets: which of several tied ones is picked is open."""
-    anchors, positives, negatives = mined.T
-    return zip(
-        anchors.tolist(),
-        distances[anchors, positives].tolist(),
-        distances[anchors, negatives].tolist(),
-        strict=True,
-    )
-
-
-@given(st.integers(0, 2**32 - 1), strategies.metrics)
-def test_distances_are_those_of_the_package(seed, metric):
-    points = np.random.default_rng(seed).normal(size=(7, 3)).astype(np.float32)
-    points[2] = points[5]
-    points[3] = 0
-    ours = np.array([be_the_miner._distances(x, points, metric) for x in points])
-    theirs = distances_by_differences(points, points, metric).numpy()
-    np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
-    assert ours[2, 5] == 0
 
 
 @pytest.mark.parametrize("metric", strategies.METRICS)

@@ -141,7 +141,7 @@ def test_an_exact_collapse_needs_equal_points_and_a_gradient_of_zero():
 def test_a_healthy_run_is_told_with_its_baseline():
     assert make_run().words == (
         "Healthy: R@1 went from 0.40 (untrained) to 0.80. Two points lie 3 apart on average, and "
-        "the fraction of positive triplets went from 0.90 to 0.10."
+        "the share of positive triplets went from 0.90 to 0.10."
     )
 
 

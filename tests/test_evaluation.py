@@ -745,18 +745,31 @@ class TestVerification:
         crossed = verification([[0.0], [0.0], [10.0], [10.0]], [0, 1, 0, 1])
         assert (crossed["roc_auc"], crossed["equal_error_rate"]) == (0.25, pytest.approx(2 / 3))
 
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_distances_of_all_pairs(self, metric):
+        generator = np.random.default_rng(8)
+        points, labels = generator.normal(size=(9, 3)), generator.integers(0, 3, 9)
+        distances, is_genuine = evaluation.pair_distances(points, labels.tolist(), metric)
+        genuine, impostor = plain_pairs(points, labels, metric)
+        np.testing.assert_allclose(np.sort(distances[is_genuine]), np.sort(genuine))
+        np.testing.assert_allclose(np.sort(distances[~is_genuine]), np.sort(impostor))
+        first, second = np.triu_indices(9, 1)
+        np.testing.assert_array_equal(is_genuine, labels[first] == labels[second])
+        with pytest.raises(ValueError, match="metric must be one of"):
+            evaluation.pair_distances(points, labels, "manhattan")
+
     def test_a_subset_of_many_items_is_balanced_and_seeded(self):
         generator = np.random.default_rng(5)
         labels = np.repeat([3, 7, 8], [500, 300, 11])
         points = generator.normal(size=(len(labels), 3))
-        chosen = evaluation._balanced_choice(labels, 201, 0)
+        chosen = evaluation.balanced_choice(labels, 201, 0)
         assert np.unique(labels[chosen], return_counts=True)[1].max() <= 96
         np.testing.assert_array_equal(
             np.sort(np.unique(labels[chosen], return_counts=True)[1])[:1], [11]
         )
         assert len(np.unique(chosen)) == 201
         assert (np.diff(chosen) > 0).all()
-        assert len(np.intersect1d(chosen, evaluation._balanced_choice(labels, 201, 1))) < 180
+        assert len(np.intersect1d(chosen, evaluation.balanced_choice(labels, 201, 1))) < 180
         measured = verification(points, labels, max_items=201)
         assert measured["pairs"] == 201 * 200 // 2
         assert measured == verification(points, labels, max_items=201, seed=0)
@@ -767,7 +780,7 @@ class TestVerification:
 
     def test_default_is_at_most_2000_items(self):
         labels = np.arange(2010) % 10
-        chosen = evaluation._balanced_choice(labels, 2000, 0)
+        chosen = evaluation.balanced_choice(labels, 2000, 0)
         assert (np.unique(labels[chosen], return_counts=True)[1] == 200).all()
         points = np.random.default_rng(6).normal(size=(2010, 2))
         assert verification(points, labels)["pairs"] == 1_999_000
@@ -778,7 +791,7 @@ class TestVerification:
         labels = np.arange(400) // 4
         points = np.random.default_rng(6).normal(size=(400, 2))
         assert verification_curve(points, labels, max_items=50).genuine_pairs == 25
-        classes = [set(labels[evaluation._balanced_choice(labels, 50, seed)]) for seed in (0, 1)]
+        classes = [set(labels[evaluation.balanced_choice(labels, 50, seed)]) for seed in (0, 1)]
         assert [len(drawn) for drawn in classes] == [25, 25]
         assert len(classes[0] & classes[1]) < 20
 

@@ -189,7 +189,7 @@ def test_a_recording_is_a_last_picture():
     assert repr(widget) == "LiveTraining(finished, step 937 of 937)"
     assert widget.summary == "Finished: 937 steps, R@1 0.619 → 0.983."
     names = [curve["name"] for curve in widget._curves]
-    assert names == ["loss", "fraction of positive triplets"]
+    assert names == ["loss", "positive triplets"]
     assert widget._snapshots["steps"] == recording.steps.tolist()
     np.testing.assert_allclose(widget._snapshots["values"], recording.curves["R@1"], rtol=1e-3)
 
@@ -269,9 +269,10 @@ def test_fit_shows_its_training(sample, shown, monkeypatch):
     assert told[0]["seconds_left"] is None
     assert 0 < told[8]["seconds_left"] < 60
     loss, fraction = widget._curves
-    assert fraction["name"] == "fraction of positive triplets"
+    assert fraction["name"] == "positive triplets"
     np.testing.assert_allclose(loss["values"], recording.step_curves["loss"], rtol=1e-3)
-    np.testing.assert_allclose(fraction["values"], recording.step_curves[fraction["name"]], 1e-3)
+    recorded = recording.step_curves["fraction of positive triplets"]
+    np.testing.assert_allclose(fraction["values"], recorded, rtol=1e-3)
     assert widget._snapshots["steps"] == recording.steps.tolist()
     assert widget.summary.startswith("Finished: 15 steps in ")
     before, after = recording.curves["R@1"][[0, -1]]

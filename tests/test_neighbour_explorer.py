@@ -109,6 +109,21 @@ def test_queries_find_items_of_the_gallery_only(data, metric, as_mask):
     assert explorer.query == 3
 
 
+@pytest.mark.parametrize("queries", [None, np.arange(ITEMS) % 4 == 0])
+def test_raw_pixels_are_the_baseline(data, queries):
+    explorer = NeighbourExplorer(**data, queries=queries, metric="cosine")
+    labels, pixels = data["labels"], data["images"].reshape(ITEMS, -1) / 255.0
+    asked = np.arange(ITEMS) if queries is None else np.flatnonzero(queries)
+    expected = {"1": 0, str(K): 0}
+    for item in asked:
+        others = np.arange(ITEMS) != item if queries is None else ~queries
+        distances = np.linalg.norm(pixels[others] - pixels[item], axis=1)
+        same = (labels[others] == labels[item])[np.argsort(distances)]
+        for k in expected:
+            expected[k] += same[: int(k)].any() / len(asked)
+    assert explorer._pixel_recalls == pytest.approx(expected)
+
+
 def test_classes_are_sent_with_their_names(data):
     names = ["T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt"]
     explorer = NeighbourExplorer(**data, class_names=names)

@@ -349,7 +349,7 @@ def test_a_recording_in_one_line(dimensions):
     assert player.position == 2
     assert len(player.trustworthiness) == SNAPSHOTS
     assert player._sprite
-    names = ["loss", "fraction of positive triplets", "R@1", "share of the triplets"]
+    names = ["loss", "positive triplets", "R@1", "share of the triplets"]
     assert [curve["name"] for curve in player._curves] == names
     assert [line["name"] for line in player._curves[3]["lines"]] == ["easy", "semi-hard", "hard"]
     assert player._curves[3]["lines"][2]["values"] == recording.curves["hard"].tolist()

@@ -392,10 +392,10 @@ def verification_curve(embeddings, labels, *, metric="euclidean", max_items=2000
     (array([1., 2., 3.]), array([0. , 0.5, 1. ]), array([1., 1., 1.]))
     """
     labels = class_labels(labels, len(embeddings))
-    chosen = _balanced_choice(labels, positive_integer(max_items, "max_items"), seed)
+    chosen = balanced_choice(labels, positive_integer(max_items, "max_items"), seed)
     labels = labels[chosen]
     embeddings = _bounded_embeddings(embeddings, "embeddings")[chosen]
-    distances, is_genuine = _pairs(embeddings, labels, metric)
+    distances, is_genuine = pair_distances(embeddings, labels, metric)
     genuine, impostor = np.sort(distances[is_genuine]), np.sort(distances[~is_genuine])
     if not len(genuine) or not len(impostor):
         raise ValueError(
@@ -464,6 +464,62 @@ def verification(
         "true_accept_rate": true_accept_rate,
         "threshold": threshold,
     }
+
+
+def balanced_choice(labels, count, seed=0):
+    """Choose some items, as evenly over the classes as these have members.
+
+    Classes take turns with two items each, so that even many small classes give genuine pairs.
+
+    Args:
+        labels: Integer array `(N,)`.
+        count: How many items; all of them if there are no more.
+        seed: Non-negative integer; the same seed always gives the same items.
+
+    Returns:
+        Increasing integer array `(min(count, N),)` of indices.
+    """
+    labels = np.asarray(labels)
+    generator = np.random.default_rng(non_negative_integer(seed, "seed"))
+    if len(labels) <= count:
+        return np.arange(len(labels))
+    shuffled = generator.permutation(len(labels))
+    classes, class_of, sizes = np.unique(labels[shuffled], return_inverse=True, return_counts=True)
+    by_class = np.argsort(class_of, kind="stable")
+    turn = np.empty(len(labels), np.int64)
+    turn[by_class] = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    class_turn = generator.permutation(len(classes))[class_of]
+    return np.sort(shuffled[np.lexsort((turn, class_turn, turn // 2))[:count]])
+
+
+def pair_distances(embeddings, labels, metric="euclidean"):
+    """Measure all pairs of two items, as verification does.
+
+    Args:
+        embeddings: Float array `(N, dimensions)`.
+        labels: Integer array `(N,)`.
+        metric: One of `METRICS`.
+
+    Returns:
+        Two arrays `(N * (N - 1) / 2,)` in the order of `numpy.triu_indices(N, 1)`: float64
+        distances, and whether both items are of one class (genuine).
+
+    Raises:
+        ValueError: If the embeddings are not finite or of another shape; if labels are not one
+            integer an embedding, or the metric is unknown.
+
+    Example:
+
+    >>> pair_distances([[0.0], [1.0], [3.0]], [0, 0, 1])
+    (array([1., 3., 2.]), array([ True, False, False]))
+    """
+    labels = class_labels(labels, len(embeddings))
+    ones, others, _ = _sets(embeddings, None, metric)
+    if len(ones) < 2:
+        return np.zeros(0), np.zeros(0, bool)
+    squared = [cdist(ones[[i]], others[i + 1 :], "sqeuclidean")[0] for i in range(len(ones) - 1)]
+    is_genuine = [labels[i] == labels[i + 1 :] for i in range(len(labels) - 1)]
+    return _from_squared(np.concatenate(squared), metric), np.concatenate(is_genuine)
 
 
 def evaluate_embeddings(
@@ -567,31 +623,6 @@ def _seen_and_held_out(query_labels, gallery_labels, held_out_classes):
                 f"of classes {classes.tolist()} and {some_gallery.sum()} training items."
             )
     return parts
-
-
-def _balanced_choice(labels, count, seed):
-    """Indices, increasing, of `count` items at most, as evenly over the classes as they allow."""
-    generator = np.random.default_rng(non_negative_integer(seed, "seed"))
-    if len(labels) <= count:
-        return np.arange(len(labels))
-    shuffled = generator.permutation(len(labels))
-    classes, class_of, sizes = np.unique(labels[shuffled], return_inverse=True, return_counts=True)
-    by_class = np.argsort(class_of, kind="stable")
-    turn = np.empty(len(labels), np.int64)
-    turn[by_class] = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    # Classes take turns, two items each: with one, many small classes would give no genuine pair.
-    class_turn = generator.permutation(len(classes))[class_of]
-    return np.sort(shuffled[np.lexsort((turn, class_turn, turn // 2))[:count]])
-
-
-def _pairs(embeddings, labels, metric):
-    """Distances of all pairs of two items, and whether both are of one class."""
-    ones, others, _ = _sets(embeddings, None, metric)
-    if len(ones) < 2:
-        return np.zeros(0), np.zeros(0, bool)
-    squared = [cdist(ones[[i]], others[i + 1 :], "sqeuclidean")[0] for i in range(len(ones) - 1)]
-    is_genuine = [labels[i] == labels[i + 1 :] for i in range(len(labels) - 1)]
-    return _from_squared(np.concatenate(squared), metric), np.concatenate(is_genuine)
 
 
 def _neighbor_labels(queries, query_labels, gallery, gallery_labels, k, metric):

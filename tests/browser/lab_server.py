@@ -53,6 +53,30 @@ def pause(page, milliseconds: float) -> None:
     )
 
 
+def steady_box(locator) -> dict[str, float]:
+    """The place of an element on the page, once it has stayed there for six paintings.
+
+    While a page still arranges itself, a place that was just measured is no longer true when the
+    mouse gets there.
+    """
+    return locator.evaluate(
+        """(element) => new Promise((done, fail) => {
+          let [before, calm, left] = ["", 0, 1200];
+          const look = () => {
+            const { x, y, width, height } = element.getBoundingClientRect();
+            const now = [x, y, width, height].join(" ");
+            calm = now === before ? calm + 1 : 0;
+            before = now;
+            left -= 1;
+            if (calm > 5) done({ x, y, width, height });
+            else if (left) requestAnimationFrame(look);
+            else fail(new Error("the element does not come to rest"));
+          };
+          look();
+        })"""
+    )
+
+
 class LabServer:
     """A running JupyterLab with folders, settings and a token of its own."""
 
@@ -90,11 +114,11 @@ class LabServer:
 
     def request(self, path: str, method: str = "GET"):
         request = urllib.request.Request(self.url(path), method=method)
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             body = response.read()
         return json.loads(body) if body else None
 
-    def wait_until_ready(self, seconds: float = 90.0) -> None:
+    def wait_until_ready(self, seconds: float = 180.0) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end and self.process.poll() is None:
             try:
@@ -148,12 +172,12 @@ class LabNotebook:
     def __init__(self, page, server: LabServer, name: str):
         self.page = page
         page.goto(server.url(f"lab/tree/{name}", reset=""))
-        page.wait_for_function("window.jupyterapp?.restored !== undefined", timeout=60_000)
+        page.wait_for_function("window.jupyterapp?.restored !== undefined", timeout=120_000)
         page.evaluate("() => window.jupyterapp.restored.then(() => null)")
-        page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=60_000)
+        page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=120_000)
         self.wait_until_idle()
 
-    def wait_until_idle(self, timeout: float = 120_000) -> None:
+    def wait_until_idle(self, timeout: float = 240_000) -> None:
         """Waits until the kernel is idle and no cell waits to be run."""
         self.page.wait_for_function(
             """() => {
@@ -192,10 +216,33 @@ class LabNotebook:
 
     def read(self, expression: str):
         """The value of a Python expression in the notebook's kernel, by way of JSON."""
-        return json.loads(self.run_cell(f"import json; print(json.dumps({expression}))"))
+        return json.loads(self._run(f"import json; print(json.dumps({expression}))"))
 
-    def peek(self, expression: str):
-        """As `read`, but without a cell: a new one would scroll the page under the pointer."""
+    peek = read
+
+    def read_until(self, expression: str, wanted, seconds: float = 60.0):
+        """Reads until the value is the wanted one, or `wanted(value)` holds; fails if it never is.
+
+        What a reader does takes a moment to get to the kernel, on a busy machine a long one.
+        """
+        is_wanted = wanted if callable(wanted) else lambda value: value == wanted
+        end = time.monotonic() + seconds
+        while not is_wanted(value := self.read(expression)):
+            assert time.monotonic() < end, f"{expression} stayed {value}"
+            pause(self.page, 50)
+        return value
+
+    def tell(self, code: str) -> str:
+        """Runs code in the kernel, and gives what it printed; fails the test if it raised.
+
+        Unlike `run_cell` it leaves the notebook alone: a new cell would scroll the page under the
+        pointer, and move what was just measured.
+        """
+        # What moves is sent five times a second: a value still to be sent would overwrite ours.
+        pause(self.page, 300)
+        return self._run(code)
+
+    def _run(self, code: str) -> str:
         text, error = self.page.evaluate(
             """async (code) => {
               const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
@@ -209,10 +256,10 @@ class LabNotebook:
               await future.done;
               return [text, error];
             }""",
-            f"import json; print(json.dumps({expression}))",
+            code,
         )
-        assert error is None, f"{expression}: {error}"
-        return json.loads(text)
+        assert error is None, f"{code}: {error}"
+        return text
 
     def bring(self, selector: str):
         """Scrolls to the last cell whose outputs hold `selector`, and gives that in it.
@@ -222,12 +269,13 @@ class LabNotebook:
         found = self.page.evaluate(
             """async (selector) => {
               const { content } = window.jupyterapp.shell.currentWidget;
+              const end = performance.now() + 30000;
               const isWidget = (output) => "application/vnd.jupyter.widget-view+json" in
                 (output.data ?? {});
               for (let i = content.widgets.length - 1; i >= 0; i -= 1) {
                 const cell = content.widgets[i];
                 if (!cell.model.outputs?.toJSON().some(isWidget)) continue;
-                for (let tries = 0; tries < 100; tries += 1) {
+                while (performance.now() < end) {
                   await content.scrollToItem(i, "start");
                   const host = cell.node.querySelector("[class^=tripletviz-]");
                   if (host?.matches(selector)) return true;
@@ -240,7 +288,9 @@ class LabNotebook:
             selector,
         )
         assert found, f"no cell shows {selector}"
-        return self.page.locator(selector).last
+        locator = self.page.locator(selector).last
+        steady_box(locator)
+        return locator
 
     def active_cell(self) -> int:
         return self.page.evaluate("window.jupyterapp.shell.currentWidget.content.activeCellIndex")

@@ -1,6 +1,7 @@
 """`BeTheMiner` in a real browser: played in JupyterLab and in a page of its own."""
 
 import itertools
+import re
 from pathlib import Path
 
 import nbformat
@@ -102,16 +103,6 @@ def make_notebook():
     return notebook
 
 
-def wait_for(notebook, expression, value):
-    """Waits until an expression has a value in the kernel: messages take a moment."""
-    for _ in range(50):
-        found = notebook.read(expression)
-        if found == value:
-            return
-        notebook.page.wait_for_timeout(100)
-    assert found == value
-
-
 def test_round_trip_in_jupyterlab(lab, widget):
     notebook = lab(make_notebook(), has_touch=True, height=1000)
     notebook.run_all()
@@ -119,12 +110,12 @@ def test_round_trip_in_jupyterlab(lab, widget):
     right, wrong = right_numbers(widget), wrong_numbers(widget)
 
     game.candidate(right[0][0]).click()
-    wait_for(notebook, "game.picks[:2]", [right[0][0], 0])
+    notebook.read_until("game.picks[:2]", [right[0][0], 0])
     assert notebook.read("[game.score, game.streak]") == [10, 1]
     game.find(".next").tap()
-    wait_for(notebook, "game.round", 2)
+    notebook.read_until("game.round", 2)
     game.candidate(wrong[1][0]).tap()
-    wait_for(notebook, "game.picks[:2]", [right[0][0], wrong[1][0]])
+    notebook.read_until("game.picks[:2]", [right[0][0], wrong[1][0]])
     assert notebook.read("game.streak") == 0
     assert notebook.read("game.result['fooled'][0]['round']") == 2
 
@@ -138,29 +129,29 @@ def test_round_trip_in_jupyterlab(lab, widget):
     game.status("Round 3 of 10: right")
     assert notebook.active_cell() == active
     assert notebook.page.locator(".jp-Cell").count() == cells
-    wait_for(notebook, "game.picks[2]", right[2][0])
+    notebook.read_until("game.picks[2]", right[2][0])
 
-    notebook.run_cell("game.round = 9")
+    notebook.tell("game.round = 9")
     game.status("Round 9 of 10: pick")
     assert "after 937 steps" in game.find(".network").inner_text()
-    notebook.run_cell(f"game.picks = {[numbers[0] for numbers in right]}")
+    notebook.tell(f"game.picks = {[numbers[0] for numbers in right]}")
     game.status("Round 9 of 10: right")
     assert game.readout() == "100 points · streak 10"
     game.find(".next").click()
-    wait_for(notebook, "game.round", 11)
+    notebook.read_until("game.round", 11)
     game.find(".again").click()
-    wait_for(notebook, "[game.game, game.round, game.picks]", [2, 1, [0] * 10])
-    notebook.run_cell("game.tab = 'album'; game.album_strategy = 'batch_all'")
+    notebook.read_until("[game.game, game.round, game.picks]", [2, 1, [0] * 10])
+    notebook.tell("game.tab = 'album'; game.album_strategy = 'batch_all'")
     game.find(".strategies [data-value=batch_all][aria-pressed=true]").wait_for()
     game.find(".snapshots [data-value=after]").click()
-    wait_for(notebook, "game.album_snapshot", "after")
+    notebook.read_until("game.album_snapshot", "after")
 
 
 def test_themes_in_jupyterlab(lab, screenshot):
     notebook = lab(make_notebook(), width=1280)
     notebook.run_all()
     notebook.execute("application:toggle-left-area")
-    notebook.run_cell("game.picks = [1, 2, 3]; game.round = 3")
+    notebook.tell("game.picks = [1, 2, 3]; game.round = 3")
     game = Game(notebook.page)
     game.find(".next").wait_for()
     for theme, selector in [("Dark", ".miner.dark"), ("Light", ".miner:not(.dark)")]:
@@ -241,6 +232,15 @@ def test_a_whole_game_by_keyboard(open_page, widget):
     keyboard.press("Enter")
     assert game.task().startswith("Round 1")
     assert game.status("Round 1 of 10: pick")
+
+
+def test_a_semi_hard_round_says_how_narrow_the_ring_is(open_page, recording, widget):
+    game = open_page(BeTheMiner.from_recording(recording, round=3))
+    played = widget._games[0][2]["network"]
+    said = game.find(".network").inner_text()
+    numbers = [float(number) for number in re.findall(r"\d+\.\d+", said)]
+    expected = [min(played["candidates"]), max(played["candidates"]), MARGIN, played["positive"]]
+    assert numbers == pytest.approx(expected, rel=6e-3)
 
 
 def test_looking_back_from_the_result(open_page, recording, widget):
@@ -333,7 +333,9 @@ def test_album_shows_every_page(open_page, recording, widget):
             count = game.find(".album-count").inner_text()
             assert "of its 25,088 valid triplets" in count
             assert f" picks {total:,}: {page['hard']['count']:,} hard," in count
-            for section, kind in zip(game.find(".kind").all(), KINDS, strict=True):
+            # Easy first, but what was not picked at all comes last.
+            kinds = sorted(KINDS, key=lambda kind: page[kind]["count"] == 0)
+            for section, kind in zip(game.find(".kind").all(), kinds, strict=True):
                 check_kind(section, kind, page[kind])
 
 
@@ -354,7 +356,7 @@ def test_album_says_why_a_page_is_empty(open_page, recording, script, widget):
     game = open_page(BeTheMiner.from_recording(recording, tab="album", album_strategy="batch_all"))
     easy = widget._album["before"]["valid"]["easy"]
     words = game.find(".none").inner_text()
-    assert words.startswith("None, by definition: batch all learns from active triplets")
+    assert words.startswith("None, by definition: batch all learns from positive triplets")
     assert words.endswith(f"It leaves out {easy:,} easy triplets.")
     album = {
         "before": {"valid": {"hard": 9}, "strategies": {"batch_hard": {"hard": {"count": 4}}}},
@@ -408,7 +410,7 @@ def test_script_picks_at_ties_as_python_does(script):
     for _ in range(12):
         positive = float(generator.integers(1, 5))
         candidates = generator.integers(0, 8, 8).astype(float)
-        kinds = be_the_miner._categories(positive, candidates, 2.0)
+        kinds = be_the_miner.categories(positive, candidates, 2.0)
         for kind, distance in zip(kinds, candidates.tolist(), strict=True):
             assert judge.call("categoryOf", positive, distance, 2.0) == kind
             loss = judge.call("lossOf", positive, distance, 2.0)

@@ -7,6 +7,7 @@ import time
 import nbformat
 import numpy as np
 import pytest
+from lab_server import steady_box
 
 from tripletviz.recordings import Recording
 from tripletviz.widgets.live_training import LiveTraining, duration_text
@@ -126,14 +127,6 @@ def outputs(notebook):
     )
 
 
-def read_until(notebook, expression, wanted, seconds=15):
-    """The value of an expression in the kernel, as soon as it is the wanted one."""
-    end = time.monotonic() + seconds
-    while (value := notebook.peek(expression)) != wanted and time.monotonic() < end:
-        notebook.page.wait_for_timeout(100)
-    return value
-
-
 def test_a_training_is_followed_and_then_read(lab, screenshot):
     notebook = lab(make_notebook(SETUP, "network, recording, finished = train(15)"), has_touch=True)
     notebook.execute("application:toggle-left-area")
@@ -143,7 +136,9 @@ def test_a_training_is_followed_and_then_read(lab, screenshot):
     assert view.text(".readout") == "training"
     assert view.text(".status") == HOW_TO_STOP
     seen = []
+    end = time.monotonic() + 300
     while view.text(".readout") == "training":
+        assert time.monotonic() < end, f"the training does not end: {seen[-1]}"
         seen.append((view.step(), view.bar(), view.points()))
         if view.text(".time").startswith("about") and len(seen) % 5 == 0:
             screenshot(notebook.page, "live-training-lab-running")
@@ -179,17 +174,17 @@ def check_reading_with_a_kernel(notebook, view):
     """What the reader points at comes to Python, by mouse, keys and touch, and the way back."""
     plot = view.find(".plot svg").first
     plot.scroll_into_view_if_needed()
-    box = plot.bounding_box()
+    box = steady_box(plot)
     plot.hover(position={"x": box["width"] / 2, "y": 60})
     view.wait_for(".reading", r"^Step \d+: loss")
     step = int(re.match(r"Step (\d+)", view.text(".reading"))[1])
     assert 200 < step < 400
-    assert read_until(notebook, "live.widget.cursor", step) == step
+    notebook.read_until("live.widget.cursor", step)
     notebook.page.mouse.move(5, 5)  # where nothing scrolls under the pointer
-    assert read_until(notebook, "live.widget.cursor", -1) == -1
+    notebook.read_until("live.widget.cursor", -1)
     # A finger's place stays when it lifts.
     plot.scroll_into_view_if_needed()
-    box = plot.bounding_box()
+    box = steady_box(plot)
     notebook.page.touchscreen.tap(box["x"] + box["width"] - 12, box["y"] + 60)
     view.wait_for(".reading", r"^Step (59\d|600): loss")
     cells, active = notebook.page.locator(".jp-Cell").count(), notebook.active_cell()
@@ -200,14 +195,14 @@ def check_reading_with_a_kernel(notebook, view):
     view.wait_for(".reading", r"^Step 4: loss")
     assert notebook.active_cell() == active
     assert notebook.page.locator(".jp-Cell").count() == cells
-    assert read_until(notebook, "live.widget.cursor", 4) == 4
-    notebook.run_cell("live.widget.cursor = 300; live.widget.title = 'What was it like?'")
+    notebook.read_until("live.widget.cursor", 4)
+    notebook.tell("live.widget.cursor = 300; live.widget.title = 'What was it like?'")
     view.wait_for(".reading", r"^Step 300: loss")
     view.wait_for(".title", r"^What was it like\?$")
     shown = float(view.values()[0])
     expected = notebook.read("live.widget._curves[0]['values'][149]")
     assert shown == pytest.approx(expected, rel=6e-3)
-    notebook.run_cell("live.widget.cursor = -1")
+    notebook.tell("live.widget.cursor = -1")
 
 
 def test_an_interrupt_ends_training_and_the_widget_says_so(lab, screenshot):
@@ -434,7 +429,7 @@ def test_keys_and_mouse_read_the_curves(open_saved):
     # At step 4 there is a snapshot; the one nearest to step 220 is told with its own step.
     assert view.text(".reading").endswith(f", R@1 {widget._snapshots['values'][4]:.3f}.")
     plot = view.find(".plot svg").nth(1)
-    box = plot.bounding_box()
+    box = steady_box(plot)
     plot.hover(position={"x": 44 + 220 / 937 * (box["width"] - 54), "y": 50})
     view.wait_for(".reading", r"^Step 220: .* R@1 0\.976 at step 238\.$")
     line = view.find(".cursor").first.evaluate("(e) => e.getBBox().x")
@@ -442,6 +437,15 @@ def test_keys_and_mouse_read_the_curves(open_saved):
     view.page.keyboard.press("End")
     view.wait_for(".reading", "^Point at a curve")
     assert view.values() == latest
+
+
+def test_an_axis_that_does_not_begin_at_0_says_so(open_saved):
+    view = open_saved(LiveTraining.from_recording(Recording.load(RECORDING)))
+    names = view.find(".plot-name").all_inner_texts()
+    assert names[1:] == ["positive triplets (loss above 0)", "R@1 axis from 0.6, not 0"]
+    torn = [part.get_attribute("d") for part in view.find(".torn").all()]
+    assert torn[-1]
+    assert not any(torn[:-1])
 
 
 def test_what_is_drawn_is_what_was_measured(open_saved):

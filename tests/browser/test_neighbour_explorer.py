@@ -364,6 +364,15 @@ def test_a_filter_that_leaves_nothing_says_so(open_page, data):
     assert explorer.query() == 3
 
 
+def test_raw_pixels_stand_beside_the_embeddings(open_page, data):
+    explorer = open_page()
+    recalls = NeighbourExplorer(**data)._pixel_recalls
+    assert explorer.find(".pixels").inner_text() == (
+        "For comparison, without a network: raw pixels (Euclidean distance) reach "
+        f"R@1 {recalls['1']:.3f} · R@{K} {recalls[str(K)]:.3f} with the same queries and gallery."
+    )
+
+
 def test_a_collapsed_embedding_has_no_multiples_of_its_mean(open_page):
     explorer = open_page({"embeddings": {"collapsed": np.ones((ITEMS, 2))}})
     assert [tile["distance"] for tile in explorer.shown(0)] == ["0.00"] * 10
@@ -401,16 +410,16 @@ def test_the_round_trip_to_python_and_back(lab, request):
     explorer = Explorer(notebook.page)
     explorer.find(".cell").nth(6).click()
     explorer.wait_for_query(6)
-    assert notebook.read("explorer.query") == 6
+    notebook.read_until("explorer.query", 6)
     explorer.find(".cell").nth(2).tap()
     explorer.wait_for_query(2)
-    assert notebook.read("explorer.query") == 2
+    notebook.read_until("explorer.query", 2)
     explorer.find(".filter").select_option(index=1)
     explorer.wait_for("!find('.page').textContent.endsWith(' of 200')")
-    assert notebook.read("explorer.filter") == {"untrained": "wrong"}
-    assert notebook.read("explorer.query") == explorer.query()
+    notebook.read_until("explorer.filter", {"untrained": "wrong"})
+    notebook.read_until("explorer.query", explorer.query())
 
-    notebook.run_cell("explorer.query = 123; explorer.filter = {'trained': 'right'}")
+    notebook.tell("explorer.query = 123; explorer.filter = {'trained': 'right'}")
     explorer.wait_for_query(123)
     selected = "find('.filter').selectedOptions[0].textContent.startsWith(argument)"
     explorer.wait_for(selected, "right in trained")
@@ -422,7 +431,7 @@ def test_the_round_trip_to_python_and_back(lab, request):
     explorer.wait_for("find('.status').textContent.includes('is of class 5')")
     assert notebook.active_cell() == active
     assert notebook.page.locator(".jp-Cell").count() == cells
-    assert notebook.read("explorer.query") == explorer.query()
+    notebook.read_until("explorer.query", explorer.query())
     too_small = explorer.find("button, select, input").evaluate_all(
         """(controls) => controls.filter((control) => {
           const { width, height } = control.getBoundingClientRect();

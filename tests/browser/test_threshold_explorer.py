@@ -5,6 +5,7 @@ import re
 import nbformat
 import numpy as np
 import pytest
+from lab_server import steady_box
 
 from tripletviz.evaluation import verification_curve
 from tripletviz.widgets import threshold_explorer
@@ -117,11 +118,11 @@ class Explorer:
 
     def line(self):
         """Where the line stands on the page: middle of its grip."""
-        box = self.find(".line circle").bounding_box()
+        box = steady_box(self.find(".line circle"))
         return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
     def point(self):
-        box = self.find(".point").bounding_box()
+        box = steady_box(self.find(".point"))
         return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
     def examples(self, kind, row):
@@ -283,9 +284,9 @@ def test_the_line_is_dragged(open_page, curves):
 def test_the_point_is_dragged_along_the_curve(open_page, curves, scale):
     explorer = open_page({"scale": scale})
     before = explorer.threshold()
-    plot = explorer.find(".roc").bounding_box()
-    x, y = plot["x"] + plot["width"] * 0.4, plot["y"] + plot["height"] * 0.6
     explorer.find(".roc").scroll_into_view_if_needed()
+    plot = steady_box(explorer.find(".roc"))
+    x, y = plot["x"] + plot["width"] * 0.4, plot["y"] + plot["height"] * 0.6
     start = explorer.point()
     mouse = explorer.page.mouse
     mouse.move(*start)
@@ -416,6 +417,26 @@ def test_what_is_wrong_is_hatched_up_to_the_line(open_page):
     ]
 
 
+def test_the_line_never_strikes_out_a_share(open_page):
+    explorer = open_page({"threshold": 0.0})
+    explorer.find(".histogram").focus()
+    for _ in range(40):
+        explorer.page.keyboard.press("PageUp")
+        struck = explorer.find(".share").evaluate_all(
+            """(texts) => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(
+              () => done(texts.filter((text) => {
+                const line = text.ownerSVGElement.querySelector(".line path");
+                const at = line.getBoundingClientRect();
+                const { left, right, width } = text.getBoundingClientRect();
+                return width && left < at.right && right > at.left;
+              }).map((text) => text.textContent)))))"""
+        )
+        assert not struck
+    words = explorer.find(".plots").inner_text()
+    assert "share of genuine pairs" in words
+    assert "receiver operating characteristic" in words
+
+
 def test_one_embedding_without_pictures_shows_labels(open_page, data):
     explorer = open_page({"embeddings": data["embeddings"]["trained"], "images": None})
     assert not explorer.find(".names").is_visible()
@@ -449,12 +470,8 @@ STATE = "[explorer.threshold, explorer.false_accept_rate, explorer.false_reject_
 
 def wait_for_python(notebook, explorer):
     """Waits until the kernel has the threshold that is shown; gives the rates it has."""
-    for _ in range(50):
-        threshold, *rates = notebook.read(STATE)
-        if threshold == explorer.threshold():
-            return rates
-        notebook.page.wait_for_timeout(100)
-    raise AssertionError(f"Python has {threshold}, the view {explorer.threshold()}")
+    _, *rates = notebook.read_until(STATE, lambda state: state[0] == explorer.threshold())
+    return rates
 
 
 def test_the_round_trip_to_python_and_back(lab, request, curves):
@@ -475,7 +492,7 @@ def test_the_round_trip_to_python_and_back(lab, request, curves):
 
     dragged = explorer.threshold()
     explorer.find(".histogram").scroll_into_view_if_needed()
-    box = explorer.find(".histogram").bounding_box()
+    box = steady_box(explorer.find(".histogram"))
     notebook.page.touchscreen.tap(box["x"] + 120, box["y"] + 100)
     explorer.wait_for_another(dragged)
     assert explorer.line()[0] == pytest.approx(box["x"] + 120, abs=1.5)
@@ -485,14 +502,14 @@ def test_the_round_trip_to_python_and_back(lab, request, curves):
     explorer.wait_for("find('.status').textContent.includes('in untrained')")
     explorer.settle()
     rates = wait_for_python(notebook, explorer)
-    assert notebook.read("explorer.embedding") == "untrained"
+    notebook.read_until("explorer.embedding", "untrained")
     accepts, rejects = counts_at(curves["untrained"], explorer.threshold())
     assert rates == [accepts / 18_000, rejects / 1900]
     explorer.find("[data-scale=log]").click()
     explorer.wait_for("find('[data-scale=log]').getAttribute('aria-pressed') === 'true'")
-    assert notebook.read("explorer.scale") == "log"
+    notebook.read_until("explorer.scale", "log")
 
-    notebook.run_cell("explorer.embedding = 'trained'; explorer.threshold = 3.25")
+    notebook.tell("explorer.embedding = 'trained'; explorer.threshold = 3.25")
     explorer.wait_for_threshold(3.25)
     assert explorer.counts() == counts_at(curves["trained"], 3.25)
 

@@ -6,6 +6,7 @@ import re
 import nbformat
 import numpy as np
 import pytest
+from lab_server import steady_box
 
 from tripletviz.widgets.triplet_playground import METRICS, TripletPlayground
 
@@ -208,7 +209,7 @@ class View:
         self.wait_for("(root, c) => root.querySelector('.badge').textContent === c", category)
 
     def center(self, role):
-        box = self.find(f".point.{role} .hit").bounding_box()
+        box = steady_box(self.find(f".point.{role} .hit"))
         return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
     def to_screen(self, place, limit=2):
@@ -517,6 +518,36 @@ def test_pictures_stand_beside_their_marks(open_view, digits):
     assert len(set(offsets)) == 3
 
 
+@pytest.mark.parametrize("preset", ["easy", "semi-hard", "hard"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 700), ("light", 480)])
+def test_both_distances_are_named_in_the_picture(open_view, digits, preset, scheme, width):
+    view = open_view(digits, page_options={"color_scheme": scheme, "width": width})
+    view.find(f"[data-preset={preset}]").click()
+    view.wait_for_badge(preset)
+    shown = view.find(".length:visible").all_text_contents()
+    assert [text[:6] for text in shown] == ["d(a,p)", "d(a,n)"]
+
+
+def test_the_bar_of_the_loss_has_a_scale(open_view):
+    view = open_view(margin=0.4)
+    assert view.find(".scale span").all_inner_texts() == ["0", "margin 0.40", "0.80"]
+    view.find(".soft").check()
+    view.wait_for("(root) => root.querySelector('.scale').textContent.includes('log 2')")
+    assert view.find(".scale span").all_inner_texts() == ["0", "log 2 = 0.69", "1.39"]
+    view.find(".soft").uncheck()
+    view.find(".margin").fill("0")
+    view.wait_for("(root) => root.querySelector('.scale').textContent.includes('margin 0.00')")
+    assert view.find(".scale span").all_inner_texts() == ["margin 0.00", "0.20"]
+
+
+def test_arrows_say_that_they_are_drawn_shorter(open_view):
+    view = open_view(anchor=(0, 0), positive=(0.5, 0), negative=(0, 0.75))
+    assert view.text(".gradient") == (
+        "Arrows: \N{MINUS SIGN}gradient, drawn at 0.4 of their length. "
+        "True lengths: a\u00a01.41, p\u00a01.00, n\u00a01.00."
+    )
+
+
 def test_without_pictures_the_marks_are_named(open_view):
     view = open_view()
     assert view.find(".digit-frame").count() == 0
@@ -565,16 +596,6 @@ def open_lab_view(lab):
     return open_notebook
 
 
-def read_until(notebook, expression, goal):
-    """The expression's value in the kernel, once it fulfils `goal` or time is up."""
-    for _ in range(50):
-        value = notebook.read(expression)
-        if goal(value):
-            return value
-        notebook.page.wait_for_timeout(100)
-    return value
-
-
 STATE = "[*playground.negative, playground.loss, playground.category, playground.steps_taken]"
 
 
@@ -583,7 +604,7 @@ def test_the_reader_and_python_move_the_same_points(open_lab_view):
     assert notebook.read(STATE) == [0, 0.75, 0.25, "semi-hard", 0]
     view.root.scroll_into_view_if_needed()
     view.drag("negative", (0, -0.25))
-    x, y, loss, category, _ = read_until(notebook, STATE, lambda state: state[3] == "hard")
+    x, y, loss, category, _ = notebook.read_until(STATE, lambda state: state[3] == "hard")
     assert (x, y) == pytest.approx((0, -0.25), abs=0.02)
     assert loss == pytest.approx(0.5 - math.hypot(x, y) + 0.5, abs=1e-9)
     assert category == "hard"
@@ -595,15 +616,15 @@ def test_the_reader_and_python_move_the_same_points(open_lab_view):
     view.page.keyboard.press("s")
     view.wait_for_status("after 1 step.")
     assert notebook.active_cell() == active
-    *_, steps = read_until(notebook, STATE, lambda state: state[4] == 1)
+    *_, steps = notebook.read_until(STATE, lambda state: state[4] == 1)
     assert steps == 1
 
-    notebook.run_cell("playground.negative = (0, 1.5); playground.margin = 0.75")
+    notebook.tell("playground.negative = (0, 1.5); playground.margin = 0.75")
     view.wait_for_badge("easy")
     assert view.center("negative") == pytest.approx(view.to_screen((0, 1.5)), abs=1)
     assert view.text(".margin-value") == "0.75"
     assert view.find(".trail.negative").get_attribute("d") == ""
-    notebook.run_cell("playground.metric = 'cosine'")
+    notebook.tell("playground.metric = 'cosine'")
     view.wait_for("(root) => root.querySelector('.metric').value === 'cosine'")
     view.wait_for("(root) => root.querySelectorAll('.zone.semi-hard').length === 2")
     expected = notebook.read("list(playground.negative)")
@@ -614,10 +635,10 @@ def test_a_run_reaches_python_and_is_started_from_it(open_lab_view):
     notebook, view = open_lab_view(has_touch=True, height=1300)
     view.root.scroll_into_view_if_needed()
     view.find("[data-preset=hard]").tap()
-    assert read_until(notebook, STATE, lambda state: state[3] == "hard")[3] == "hard"
-    notebook.run_cell("playground.running = True")
+    notebook.read_until(STATE, lambda state: state[3] == "hard")
+    notebook.tell("playground.running = True")
     view.wait_for_badge("easy")
-    state = read_until(notebook, f"{STATE} + [playground.running]", lambda state: not state[5])
+    state = notebook.read_until(f"{STATE} + [playground.running]", lambda state: not state[5])
     assert state[2:4] == [0, "easy"]
     assert state[4] > 1
     assert state[5] is False

@@ -83,7 +83,8 @@ RECIPES = (
         "Batch all instead",
         _CURES,
         replace(_ACCIDENT, strategy="batch_all"),
-        "The mean over all active triplets: the many moderate ones outweigh the few hardest.",
+        "The mean over all positive triplets (those with a loss above 0): the many moderate ones "
+        "outweigh the few hardest.",
     ),
     Recipe(
         "Semi-hard instead",
@@ -116,7 +117,7 @@ RECIPES = (
         "Larger margin",
         _FAILS,
         replace(_ACCIDENT, margin=2.0),
-        "As long as every triplet is active, the gradient does not know the margin: the points "
+        "As long as every loss is above 0, the gradient does not know the margin: the points "
         "take the same way, and only the loss stops higher.",
     ),
     Recipe(

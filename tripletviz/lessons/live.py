@@ -27,7 +27,7 @@ _CURVES = {
 }
 _RUNNING_MEANS = {
     "loss": "loss, mean of the epoch so far",
-    "fraction_positive": "fraction positive, mean so far",
+    "fraction_positive": "positive triplets, mean so far",
     "accuracy": "accuracy, mean of the epoch so far",
 }
 

@@ -6,7 +6,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import anywidget
@@ -22,6 +22,9 @@ METRIC_WORDS = {
     "squared_euclidean": "squared Euclidean distance",
     "cosine": "cosine distance",
 }
+
+CURVE_WORDS = {"fraction of positive triplets": "positive triplets"}
+"""What a curve of a recording is called on the screen, where that is not its own name."""
 
 _FOLDER = Path(__file__).parent
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
@@ -82,7 +85,8 @@ class Widget(anywidget.AnyWidget):
                 buffers[name] = base64.b64encode(value).decode("ascii")
             else:
                 values[name] = value
-        title = getattr(self, "title", type(self).__name__) if title is None else title
+        if title is None:
+            title = getattr(self, "title", "") or type(self).__name__
         content = {"module": self._esm, "values": values, "buffers": buffers}
         page = _PAGE.format(title=html.escape(title), content=_script_safe(content))
         path = Path(path)
@@ -173,6 +177,23 @@ def check_steps(steps, snapshots: int, of: str) -> list[int]:
     if steps[0] < 0 or (np.diff(steps) <= 0).any():
         raise ValueError(f"`steps` must increase from 0 or above, got {steps.tolist()}.")
     return steps.tolist()
+
+
+def arrays_of_one_set(embeddings: Mapping) -> tuple[dict[str, np.ndarray], int]:
+    """Embeddings of the same items as arrays by name, and the number of items.
+
+    Raises:
+        ValueError: if one is not of shape `(items, dimensions)`, or they are of different items.
+    """
+    arrays = {str(name): np.asarray(array) for name, array in embeddings.items()}
+    shapes = {name: array.shape for name, array in arrays.items()}
+    counts = {shape[0] if len(shape) == 2 else None for shape in shapes.values()}
+    if len(counts) > 1 or None in counts:
+        raise ValueError(
+            "`embeddings` must have shape (items, dimensions), each for the same items, "
+            f"got shapes {shapes}."
+        )
+    return arrays, counts.pop()
 
 
 def untrained_and_trained(recording) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@
 
 import {
   BaseView,
+  DISTANCE_NAMES,
   Sprite,
   clamp,
   formatted,
@@ -23,16 +24,11 @@ const STRATEGY_NAMES = {
   batch_semi_hard: "batch semi-hard",
 };
 const STRATEGY_RULES = {
-  batch_all: "Batch all: every active triplet, that is, every one whose loss is above 0.",
+  batch_all: "Batch all: every positive triplet, that is, every one whose loss is above 0.",
   batch_hard: "Batch hard: for each anchor its farthest positive and its nearest negative.",
   batch_semi_hard:
     "Batch semi-hard: for each anchor and positive the nearest negative that is farther than the " +
     "positive; where there is none, the farthest.",
-};
-const METRIC_NAMES = {
-  euclidean: "Euclidean distance",
-  squared_euclidean: "squared Euclidean distance",
-  cosine: "cosine distance",
 };
 
 // ---------------------------------------------------------------- definitions
@@ -627,7 +623,9 @@ class View extends BaseView {
     task.replaceChildren(`Round ${round}: pick `, what, meaning);
     this.find(".network").textContent =
       `What counts is the distance in the embedding of ${trainingOf(played.step)}. ` +
-      "Another network would see the same digits differently.";
+      (isHardest
+        ? "Another network would see the same digits differently."
+        : describeRing(played, this.margin));
     this.updatePictures();
     this.updateTags();
     this.updateVerdict();
@@ -712,7 +710,7 @@ class View extends BaseView {
   updateLine() {
     const { played, picked, margin, lit } = this;
     if (!played) return;
-    const metric = METRIC_NAMES[this.model.get("_metric")];
+    const metric = DISTANCE_NAMES[this.model.get("_metric")];
     this.line.draw({ played, margin, pick: picked, metric, light: lit });
     const { positive, candidates } = played.network;
     const places = candidates.map((d, k) => `candidate ${k + 1} at ${formatted(d)}`);
@@ -837,7 +835,7 @@ class View extends BaseView {
     const words = describeAlbum(album, strategy, when);
     this.find(".album-count").textContent = words;
     this.find(".album-rule").textContent = STRATEGY_RULES[strategy];
-    const kinds = [...KINDS].reverse();
+    const kinds = kindsInOrder(album[when].strategies[strategy]);
     this.find(".kinds").replaceChildren(
       ...kinds.map((kind) => this.makeKind(album, strategy, when, kind)),
     );
@@ -913,6 +911,19 @@ export function summarise({ answered, right, pixels, fooled }, classes) {
   return [...words, `You were fooled by ${listed([...new Set(pairs)])}.`];
 }
 
+// How narrow a target the semi-hard ring is, beside how far apart the candidates lie.
+export function describeRing({ network: { positive, candidates } }, margin) {
+  const [nearest, farthest] = [Math.min(...candidates), Math.max(...candidates)].map(formatted);
+  return (
+    `The eight lie from ${nearest} to ${farthest} away from the anchor; the ring is ` +
+    `${Number(formatted(margin))} wide and begins at the positive, at ${formatted(positive)}.`
+  );
+}
+
+// The kinds of mined triplets from easy to hard, those of which there are none last.
+export const kindsInOrder = (mined) =>
+  [...KINDS].reverse().sort((a, b) => !mined[a].count - !mined[b].count);
+
 // What a strategy picked from the album's batch.
 export function describeAlbum(album, strategy, when) {
   const { step, valid, strategies } = album[when];
@@ -933,8 +944,8 @@ export function whyNone(album, strategy, when, kind) {
   const left = album[when].valid[kind];
   if (strategy === "batch_all" && kind === "easy") {
     return (
-      "None, by definition: batch all learns from active triplets, and the loss of an easy one " +
-      `is 0. It leaves out ${plural(left, "easy triplet")}.`
+      "None, by definition: batch all learns from positive triplets, and the loss of an easy " +
+      `one is 0. It leaves out ${plural(left, "easy triplet")}.`
     );
   }
   const before = album.before.strategies[strategy][kind].count;

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import traitlets
 
+from . import _triplets
+from ._triplets import CATEGORIES, METRICS, STRATEGIES, categories
 from ._widget import (
     Widget,
     check_images,
@@ -18,9 +20,6 @@ from ._widget import (
 
 CANDIDATES = 8
 GAMES = 3
-METRICS = ("euclidean", "squared_euclidean", "cosine")
-STRATEGIES = ("batch_all", "batch_hard", "batch_semi_hard")
-CATEGORIES = ("easy", "semi-hard", "hard")
 
 _QUESTION = "Which negative would the miner pick?"
 _RIGHT, _NEARLY = 10, 5  # points
@@ -297,9 +296,6 @@ def _check_margin(margin) -> float:
     return float(margin)
 
 
-# ---------------------------------------------------------------- distances and definitions
-
-
 class _Source:
     """What rounds and album are drawn from, checked."""
 
@@ -313,66 +309,8 @@ class _Source:
 
     def distances(self, snapshot: int, anchor: int, items=slice(None)) -> np.ndarray:
         """Float64 distances of one item to others at a snapshot."""
-        points = self.embeddings[snapshot][items]
-        return _distances(self.embeddings[snapshot][anchor], points, self.metric)
-
-
-def _distances(anchor, points, metric: str) -> np.ndarray:
-    """Float64 distances of one point `(D,)` to many `(N, D)`, from differences.
-
-    They equal `tripletviz.distances.distances_by_differences`, which needs TensorFlow.
-    """
-    anchor, points = anchor.astype(np.float64), points.astype(np.float64)
-    if metric != "cosine":
-        squared = np.sum((points - anchor) ** 2, axis=1)
-        return np.sqrt(squared) if metric == "euclidean" else squared
-    length, lengths = np.linalg.norm(anchor), np.linalg.norm(points, axis=1)
-    if length == 0:
-        return np.ones(len(points))
-    unit = points / np.where(lengths, lengths, 1.0)[:, None]
-    halves = 0.5 * np.sum((unit - anchor / length) ** 2, axis=1)
-    return np.where(lengths > 0, halves, 1.0)
-
-
-def _categories(positive_distance, distances, margin: float) -> np.ndarray:
-    """`"hard"`, `"semi-hard"` or `"easy"` for each distance to a negative."""
-    hard = distances <= positive_distance
-    semi_hard = ~hard & (distances < positive_distance + margin)
-    return np.select([hard, semi_hard], ["hard", "semi-hard"], "easy")
-
-
-def _mine(distances, labels, margin: float, strategy: str) -> np.ndarray:
-    """The triplets a strategy picks from a batch, as `tripletviz.triplets.mine_triplets`.
-
-    Args:
-        distances: float64 array `(B, B)`.
-        labels: integer array `(B,)`.
-        margin: number, at least 0.
-        strategy: one of `STRATEGIES`.
-
-    Returns:
-        int array `(T, 3)`: anchor, positive, negative.
-    """
-    mined = []
-    for anchor, row in enumerate(distances):
-        same = labels == labels[anchor]
-        negatives = np.flatnonzero(~same)
-        same[anchor] = False
-        positives = np.flatnonzero(same)
-        if not len(positives) or not len(negatives):
-            continue
-        negatives = negatives[np.argsort(row[negatives], kind="stable")]
-        if strategy == "batch_hard":
-            mined.append((anchor, positives[np.argmax(row[positives])], negatives[0]))
-        for positive in positives if strategy != "batch_hard" else ():
-            if strategy == "batch_all":
-                active = negatives[row[negatives] < row[positive] + margin]
-                mined.extend((anchor, positive, negative) for negative in active)
-            else:
-                farther = negatives[row[negatives] > row[positive]]
-                chosen = farther[0] if len(farther) else negatives[-1]
-                mined.append((anchor, positive, chosen))
-    return np.array(mined, int).reshape(-1, 3)
+        points = self.embeddings[snapshot]
+        return _triplets.distances(points[[anchor]], points[items], self.metric)[0]
 
 
 # ---------------------------------------------------------------- judging
@@ -383,7 +321,7 @@ def _right_picks(played: dict, margin: float) -> list[int]:
     if played["task"] == "hardest":
         return [_pick(played, "network")]
     network = played["network"]
-    kinds = _categories(network["positive"], np.array(network["candidates"]), margin)
+    kinds = categories(network["positive"], np.array(network["candidates"]), margin)
     return np.flatnonzero(kinds == "semi-hard").tolist()
 
 
@@ -484,7 +422,7 @@ def _draw_semi_hard(source, distances, positive, negatives, generator) -> np.nda
     edges = np.array([inner, inner + margin])
     apart = np.abs(distances[negatives][:, None] - edges).min(axis=1)
     clear = negatives[apart > _TIE * margin]
-    kinds = _categories(inner, distances[clear], margin)
+    kinds = categories(inner, distances[clear], margin)
     pools = {kind: generator.permutation(clear[kinds == kind]) for kind in CATEGORIES}
     wanted = int(generator.integers(1, 4))
     chosen = _take(source.labels, np.array([], int), pools["semi-hard"], wanted)
@@ -514,7 +452,7 @@ def _describe_round(source, snapshot, task, anchor, positive, chosen, distances)
     last = len(source.steps) - 1
     other = last if snapshot <= last // 2 else 0
     shown = [positive, *chosen.tolist()]
-    pixels = _distances(source.pixels[anchor], source.pixels[shown], "euclidean")
+    pixels = np.linalg.norm(source.pixels[shown] - source.pixels[anchor], axis=1)
     return {
         "step": source.steps[snapshot],
         "task": task,
@@ -540,17 +478,18 @@ def _draw_album(source: _Source, generator) -> dict:
     labels = source.labels[batch]
     album = {"classes": classes, "images": size, "items": batch.tolist()}
     for name, snapshot in [("before", 0), ("after", len(source.steps) - 1)]:
-        distances = np.array([source.distances(snapshot, anchor, batch) for anchor in batch])
+        distances = _triplets.distances(source.embeddings[snapshot][batch], metric=source.metric)
         mined = {
             strategy: _describe_mined(
-                _mine(distances, labels, source.margin, strategy),
+                _triplets.mine(distances, labels, source.margin, strategy),
                 distances,
                 source.margin,
                 generator,
             )
             for strategy in STRATEGIES
         }
-        valid = _count(distances, labels, source.margin)
+        counts = _triplets.count_triplets(distances, labels, source.margin, "batch_all")
+        valid = {kind: counts[kind.replace("-", "_")] for kind in CATEGORIES}
         album[name] = {"step": source.steps[snapshot], "valid": valid, "strategies": mined}
     return album
 
@@ -568,24 +507,11 @@ def _draw_batch(labels, generator) -> tuple[np.ndarray, int, int]:
     return np.concatenate(members), classes, size
 
 
-def _count(distances, labels, margin: float) -> dict[str, int]:
-    """How many valid triplets of a batch are of each kind."""
-    counts = dict.fromkeys(CATEGORIES, 0)
-    for anchor, row in enumerate(distances):
-        same = labels == labels[anchor]
-        for positive in np.flatnonzero(same):
-            if positive != anchor:
-                kinds = _categories(row[positive], row[~same], margin)
-                for kind in CATEGORIES:
-                    counts[kind] += int(np.sum(kinds == kind))
-    return counts
-
-
 def _describe_mined(triplets, distances, margin: float, generator) -> dict[str, dict]:
     """For each kind, how many there are, and some: anchor, positive, negative, d(a,p), d(a,n)."""
     inner = distances[triplets[:, 0], triplets[:, 1]]
     outer = distances[triplets[:, 0], triplets[:, 2]]
-    kinds = _categories(inner, outer, margin)
+    kinds = categories(inner, outer, margin)
     described = {}
     for kind in CATEGORIES:
         members = generator.permutation(np.flatnonzero(kinds == kind))

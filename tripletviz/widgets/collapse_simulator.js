@@ -6,7 +6,6 @@
 
 import {
   BaseView,
-  SYNC_MILLISECONDS,
   clamp,
   floatsOf,
   formatted,
@@ -18,6 +17,7 @@ import {
   pixelRatio,
   readTheme,
   reducedMotion,
+  runClock,
 } from "./shared.js";
 
 const PATIENCE = 2000; // milliseconds in which a free kernel answers
@@ -136,6 +136,21 @@ export function describeChanges(now, before) {
     .map((name) => `${SETTING_WORDS[name]} ${change(name)}`);
 }
 
+// What a run shows, for the heading: it must not speak of a collapse over one that is healthy.
+export function titleOf(run) {
+  const level = run?.settings.soft_margin ? "ln 2" : "the margin";
+  const recall = run?.curves["R@1"] ?? [];
+  const titles = {
+    collapsed: `Collapse: all points draw together, and the loss stops at ${level}`,
+    healthy:
+      `No collapse: the classes come apart, R@1 rises from ${formatted(recall[0])} to ` +
+      formatted(recall.at(-1)),
+    undecided: "Neither collapsed nor healthy: what would more steps bring?",
+    diverged: "The loss is no longer a number: the steps were too large",
+  };
+  return titles[run?.verdict] ?? "Do the classes come apart, or do all points draw together?";
+}
+
 const shortNumber = (value) => String(Number(value.toPrecision(4)));
 
 // Small numbers keep their size; a zero is said to be one only if it is.
@@ -147,59 +162,12 @@ export function spoken(value) {
 
 // ---------------------------------------------------------------- the clock
 
-function initialize({ model }) {
-  let request = 0;
-  let previous = 0;
-  let waited = 0; // snapshots since the last jump, where motion is not wanted
-  let sent = 0;
-
-  function advance(seconds) {
-    const distance = seconds * SNAPSHOTS_PER_SECOND;
-    if (!reducedMotion()) return model.get("position") + distance;
-    waited += distance / 4; // a jump every half second
-    if (waited < 1) return model.get("position");
-    waited = 0;
-    return Math.floor(model.get("position")) + 1;
-  }
-
-  function tick(now) {
-    request = 0;
-    if (!model.get("playing")) return;
-    // A hidden tab gets no frames: go on where it was, do not jump over what was missed.
-    const seconds = clamp((now - previous) / 1000, 0, 0.25);
-    previous = now;
-    const last = lastSnapshot(model);
-    const position = Math.min(advance(seconds), last);
-    model.set("position", position);
-    const ended = position >= last;
-    if (ended) model.set("playing", false);
-    else request = requestAnimationFrame(tick);
-    // What is saved while `set` still calls its listeners lacks the value just set: save here.
-    if (ended || now - sent > SYNC_MILLISECONDS) {
-      sent = now;
-      model.save_changes();
-    }
-  }
-
-  function playingChanged() {
-    if (!model.get("playing")) {
-      model.save_changes();
-    } else if (!request) {
-      if (model.get("position") >= lastSnapshot(model)) model.set("position", 0);
-      previous = performance.now();
-      waited = 0;
-      request = requestAnimationFrame(tick);
-    }
-  }
-
-  model.on("change:playing", playingChanged);
-  if (model.get("playing") && reducedMotion()) model.set("playing", false);
-  playingChanged();
-  return () => {
-    cancelAnimationFrame(request);
-    model.off("change:playing", playingChanged);
-  };
-}
+const initialize = ({ model }) =>
+  runClock(model, {
+    last: () => lastSnapshot(model),
+    speed: () => SNAPSHOTS_PER_SECOND,
+    jumps: 4, // one every half second
+  });
 
 // ---------------------------------------------------------------- the plot
 
@@ -355,8 +323,10 @@ const CHARTS = [
   },
   {
     name: "fraction",
-    title: "Fraction of positive triplets",
-    softTitle: "Fraction of hard triplets",
+    title: "Positive triplets",
+    meaning: "(loss above 0)",
+    softTitle: "Hard triplets",
+    softMeaning: "(loss above ln 2)",
     values: (run) => run.curves["fraction positive"],
     top: 1,
   },
@@ -405,9 +375,12 @@ class Chart {
     this.root = make("div", "chart");
     this.root.dataset.name = kind.name;
     this.title = make("span", "", kind.title);
+    this.meaning = make("span", "quiet", kind.meaning);
     this.value = make("span", "chart-value number");
     const heading = make("div", "chart-heading");
-    heading.append(this.title, this.value);
+    const name = make("span");
+    name.append(this.title, " ", this.meaning);
+    heading.append(name, this.value);
     this.field = make("div", "chart-field");
     const svg = makeSvg("svg", { viewBox: "0 0 1 1", preserveAspectRatio: "none" });
     svg.setAttribute("aria-hidden", "true");
@@ -437,7 +410,9 @@ class Chart {
     const known = values.filter((value) => value !== null);
     const top = kind.top ?? roundAbove(Math.max(...known, level ?? 0));
     const total = run.settings.steps;
-    this.title.textContent = (run.settings.soft_margin && kind.softTitle) || kind.title;
+    const soft = run.settings.soft_margin;
+    this.title.textContent = (soft && kind.softTitle) || kind.title;
+    this.meaning.textContent = (soft && kind.softMeaning) || kind.meaning || "";
     this.line.setAttribute("d", linePath(this.stepsOf(run), values, total, top));
     const other = ghost ? linePath(this.stepsOf(ghost), kind.values(ghost), total, top) : "";
     this.ghost.setAttribute("d", other);
@@ -592,11 +567,12 @@ const VERDICTS = {
 const verdictIcon = (verdict) =>
   `<svg viewBox="0 0 20 20" aria-hidden="true"><path d="${VERDICTS[verdict]}"/></svg>`;
 
+const SOFT_FORMULA = "log(1 + exp(d(a,p) − d(a,n)))";
+
 const TEMPLATE = `
 <section class="widget simulator" tabindex="0" role="group">
   <header><h3 class="title"></h3><span class="readout"></span>
-    <p class="hint">Choose a recipe, press play, and watch the points and the loss. Below, change a
-      setting and train anew.</p></header>
+    <p class="hint"></p></header>
   <div class="menu">
     <label class="recipe-label"><span>Recipe</span><select class="recipe"></select></label>
     <p class="recipe-words"></p>
@@ -619,6 +595,9 @@ const TEMPLATE = `
   <div class="training" role="group" aria-label="Train your own">
     <div class="training-heading">Train your own</div>
     <div class="settings"></div>
+    <p class="meanings">Soft margin: the loss ${SOFT_FORMULA}, which has no edge. Warm-up: first
+      steps with batch all. Seed: first weights and batches are drawn from it; another seed, another
+      training.</p>
     <div class="act">
       <button class="train" title="Train in the kernel with these settings">Train</button>
       <div class="training-words"><p class="message"></p>
@@ -649,6 +628,9 @@ class View extends BaseView {
   // ---- building
 
   build() {
+    this.find(".hint").textContent =
+      "Choose a recipe, press play, and watch the points and the loss. Below, change a setting and " +
+      `train anew. The points are the probe: ${this.plot.count} images that no training sees.`;
     this.find(".charts").append(...this.charts.map((chart) => chart.root));
     const batch = make("span", "batch"); // P x K stay side by side
     for (const { name, root } of this.settings) {
@@ -863,8 +845,9 @@ class View extends BaseView {
     for (const name of ["back", "play", "forward", "scrub"]) {
       this.find(`.${name}`).disabled = !this.last || this.busy;
     }
-    this.find(".title").textContent = model.get("title");
-    this.root.setAttribute("aria-label", model.get("title") || "Collapse simulator");
+    const title = model.get("title") || titleOf(this.run);
+    this.find(".title").textContent = title;
+    this.root.setAttribute("aria-label", title);
     this.find(".fit").setAttribute("aria-pressed", model.get("fit_each"));
     this.updateMenu();
     this.updateVerdict();
@@ -1050,6 +1033,7 @@ canvas { position: absolute; inset: 0; width: 100%; height: 100%; }
   color: var(--quiet);
 }
 .ghost-words { font-size: 11px; color: var(--quiet); min-height: 15px; }
+.meanings { font-size: 11px; color: var(--quiet); }
 .training {
   display: grid; gap: 4px; padding: 8px 12px; border: 1px solid var(--line); border-radius: 4px;
 }

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field, fields
 import numpy as np
 import traitlets
 
+from ._triplets import STRATEGIES
 from ._widget import Widget, check_labels, describe_classes, load_script
 
-STRATEGIES = ("batch_all", "batch_hard", "batch_semi_hard")
 STATES = ("idle", "importing", "training", "done", "failed")
 
 SNAPSHOTS = 31
@@ -25,7 +25,6 @@ COLLAPSED_LOSS = 0.02
 LAST_STEPS = 10
 
 _OWN = "own"
-_QUESTION = "Why does the loss stop at the margin?"
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class CollapseSettings:
                 raise ValueError(f"`{name}` must be from {low} to {high}, got {value}.")
         if self.soft_margin and (self.strategy == "batch_all" or self.warm_up):
             raise ValueError(
-                "Batch all has no soft margin, whose triplets are all active: "
+                "Batch all has no soft margin, whose triplets all have a loss above 0: "
                 "choose another strategy and no warm-up, or the plain margin."
             )
 
@@ -195,7 +194,7 @@ class CollapseRun:
         kind = "hard" if self.settings.soft_margin else "positive"
         return (
             f"Healthy: {self._say_recall()}. Two points lie {spread[-1]:.2g} apart on average, and "
-            f"the fraction of {kind} triplets went from {fraction[0]:.2f} to {fraction[-1]:.2f}."
+            f"the share of {kind} triplets went from {fraction[0]:.2f} to {fraction[-1]:.2f}."
         )
 
     def _say_undecided(self) -> str:
@@ -231,7 +230,7 @@ class CollapseSimulator(Widget):
         recipes: sequence of `Recipe`, for the menu. Their names must differ.
         runs: mapping from a recipe's name to its recorded `CollapseRun`, of the same probe.
         class_names: name of class `label` at `class_names[label]`; the labels themselves if None.
-        title: heading; a question if None.
+        title: heading; if None it says what the run that is drawn shows.
         **traits: starting values of the traits below, or of ipywidgets' own (`layout`, ...).
 
     Attributes:
@@ -247,7 +246,7 @@ class CollapseSimulator(Widget):
         state: `"idle"`, `"importing"`, `"training"`, `"done"` or `"failed"`.
         message: what the training has to say, one line.
         progress: share of the training that is done, from 0 to 1.
-        title: heading above the widget.
+        title: heading above the widget; empty for one that the run on display makes.
 
     Raises:
         ValueError: if arrays do not fit, a recipe's name is used twice, or a run has no recipe.
@@ -277,7 +276,7 @@ class CollapseSimulator(Widget):
     state = traitlets.Enum(STATES, "idle").tag(sync=True)
     message = traitlets.Unicode("").tag(sync=True)
     progress = traitlets.Float(0.0, min=0.0, max=1.0).tag(sync=True)
-    title = traitlets.Unicode(_QUESTION).tag(sync=True)
+    title = traitlets.Unicode("").tag(sync=True)
 
     _class_of = traitlets.Bytes().tag(sync=True)
     _classes = traitlets.List().tag(sync=True)
@@ -313,7 +312,7 @@ class CollapseSimulator(Widget):
             _classes=describe_classes(present.tolist(), class_names),
             _recipes=described,
             _points=points,
-            title=_QUESTION if title is None else title,
+            title="" if title is None else title,
             **(start | traits),
         )
         self.observe(self._follow_recipe, "recipe")

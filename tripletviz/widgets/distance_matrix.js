@@ -6,6 +6,7 @@
 
 import {
   BaseView,
+  DISTANCE_NAMES,
   ROLE_COLORS,
   Sprite,
   clamp,
@@ -17,6 +18,7 @@ import {
   makeSvg,
   mount,
   pixelRatio,
+  pointIn,
   readTheme,
   roleIcon,
   rolePath,
@@ -566,7 +568,7 @@ class Matrix {
     const { context: pen, origin, cell, extent, ratio, theme } = this;
     const top = origin + row * cell;
     pen.fillStyle = theme.background;
-    pen.globalAlpha = 0.5;
+    pen.globalAlpha = 0.3;
     pen.fillRect(origin, origin, extent, row * cell);
     pen.fillRect(origin, top + cell, extent, extent - (row + 1) * cell);
     pen.globalAlpha = 1;
@@ -787,19 +789,14 @@ class Line {
 
 // ---------------------------------------------------------------- the view
 
-const DISTANCES = {
-  euclidean: "Euclidean distance",
-  squared_euclidean: "squared Euclidean distance",
-  cosine: "cosine distance",
-};
 const NAMES = {
   batch_all: "batch all",
   batch_hard: "batch hard",
   batch_semi_hard: "semi-hard",
 };
 const RULES = {
-  batch_all: "Every active triplet, that is, with a loss above 0. " +
-    "The larger a mark, the more of its pair’s triplets are active.",
+  batch_all: "Every positive triplet, that is, with a loss above 0. " +
+    "The larger a mark, the more of its pair’s triplets are positive.",
   batch_hard: "Of each anchor the farthest positive and the nearest negative. " +
     "Filled: loss above 0; hollow: loss 0.",
   batch_semi_hard: "For each anchor and positive the nearest negative that is farther than the " +
@@ -896,7 +893,7 @@ class View extends BaseView {
     this.find(".strategy").append(
       ...Object.entries(NAMES).map(([value, name]) => new Option(name, value)),
     );
-    this.find(".line-name").textContent = `${DISTANCES[data.metric]} from the anchor`;
+    this.find(".line-name").textContent = `${DISTANCE_NAMES[data.metric]} from the anchor`;
     this.buildMargin();
     this.buildFigures();
     this.buildScale();
@@ -932,8 +929,8 @@ class View extends BaseView {
     const { largest, metric } = this.data;
     const colors = Array.from({ length: 19 }, (_, i) => `rgb(${cividis(i / 18)})`);
     this.find(".scale-bar").style.background = `linear-gradient(to right, ${colors})`;
-    this.find(".scale-name").textContent = `${DISTANCES[metric]}, one scale for all steps`;
-    if (this.data.snapshots === 1) this.find(".scale-name").textContent = DISTANCES[metric];
+    const scales = this.data.snapshots === 1 ? "" : ", one scale for all steps";
+    this.find(".scale-name").textContent = DISTANCE_NAMES[metric] + scales;
     for (const value of ticksOf(largest, 6)) {
       const label = make("span", "", value);
       label.style.left = `${(100 * value) / largest}%`;
@@ -1000,10 +997,7 @@ class View extends BaseView {
   listenToCells() {
     const cells = this.find(".cells");
     const { order, count } = this.data;
-    const placeOf = (event) => {
-      const { left, top } = cells.getBoundingClientRect();
-      return this.matrix.cellAt(event.clientX - left, event.clientY - top);
-    };
+    const placeOf = (event) => this.matrix.cellAt(...pointIn(cells, event));
     const inside = (place) => place >= 0 && place < count;
     const point = (event) => {
       const [row, column] = placeOf(event);
@@ -1030,9 +1024,8 @@ class View extends BaseView {
     const point = (event) => {
       const anchor = this.model.get("anchor");
       if (anchor < 0) return;
-      const { left, top } = track.getBoundingClientRect();
       const reach = event.pointerType === "touch" ? 24 : 14;
-      const index = this.line.nearest(event.clientX - left, event.clientY - top, reach);
+      const index = this.line.nearest(...pointIn(track, event), reach);
       this.hover(index < 0 ? [] : [anchor, index]);
     };
     this.on(track, "pointermove", point);
@@ -1168,9 +1161,9 @@ class View extends BaseView {
     this.find(".outcome").textContent =
       `Loss of ${NAMES[strategy]}: ${formatted(mined.loss)}, the mean over ` +
       (strategy === BATCH_ALL
-        ? `the ${active} active triplets (${share} of the valid ones).`
+        ? `the ${active} positive triplets (loss above 0; ${share} of the valid ones).`
         : `the ${plural(mined.mined, "triplet", "triplets")} picked; ` +
-          `${grouped(mined.mined_active)} of them active.`);
+          `${grouped(mined.mined_active)} of them with a loss above 0.`);
   }
 
   // ---- one cell
@@ -1231,7 +1224,8 @@ class View extends BaseView {
     if (strategy === BATCH_ALL) {
       const others = role === "positive" ? "negatives" : "positives";
       const most = batch.anchors[a][others].members.length;
-      return `active with ${Math.abs(cells[at])} of ${plural(most, others.slice(0, -1), others)}`;
+      const all = plural(most, others.slice(0, -1), others);
+      return `loss above 0 with ${Math.abs(cells[at])} of ${all}`;
     }
     if (cells[at] === 0) return "not picked";
     return active[at] ? "picked, loss above 0" : "picked, loss 0";
@@ -1291,8 +1285,8 @@ class View extends BaseView {
     const active = members.filter((p) => mined.active[anchor * count + p]).length;
     const triplets = plural(picked, "triplet", "triplets");
     const start = `for this anchor of class ${this.nameOf(anchor)},`;
-    if (strategy === BATCH_ALL) return `${start} ${triplets} active.`;
-    return `${start} ${triplets} picked, ${active} of them active.`;
+    if (strategy === BATCH_ALL) return `${start} ${triplets} with a loss above 0.`;
+    return `${start} ${triplets} picked, ${active} of them with a loss above 0.`;
   }
 
   describe(state) {
@@ -1386,7 +1380,7 @@ figcaption { font-size: 11px; color: var(--quiet); text-align: center; }
   white-space: nowrap; }
 .links path { fill: none; stroke: currentColor; stroke-width: 1.5px; opacity: 0.7; }
 .item { position: absolute; left: 0; top: 0; display: grid; place-items: center; overflow: hidden;
-  border: 1px solid var(--quiet); opacity: 0.5; background: var(--ground); }
+  border: 1px solid var(--quiet); opacity: 0.65; background: var(--ground); }
 .item.positive { border-radius: 50%; --role: var(--positive); }
 .item.negative { border-radius: 1px; --role: var(--negative); }
 .item .digit { flex: none; }

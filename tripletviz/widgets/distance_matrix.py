@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import traitlets
 
+from . import _triplets
+from ._triplets import METRICS, STRATEGIES
 from ._widget import (
     Widget,
     check_labels,
@@ -16,8 +18,6 @@ from ._widget import (
     make_sprite,
 )
 
-METRICS = ("euclidean", "squared_euclidean", "cosine")
-STRATEGIES = ("batch_all", "batch_hard", "batch_semi_hard")
 MAX_BATCH = 256
 """Above this many items a cell of the matrix would be thinner than a pixel or two."""
 
@@ -116,7 +116,7 @@ class DistanceMatrix(Widget):
             raise ValueError(f"`metric` must be one of {METRICS}, got {metric!r}.")
         present, class_of = np.unique(labels, return_inverse=True)
         sprite, sprite_layout = make_sprite(images, batch, "row of `embeddings`")
-        distances = [_distances(snapshot, metric) for snapshot in embeddings]
+        distances = [_triplets.distances(snapshot, metric=metric) for snapshot in embeddings]
         super().__init__(
             _embeddings=embeddings.tobytes(),
             _shape=list(embeddings.shape),
@@ -163,7 +163,9 @@ class DistanceMatrix(Widget):
 
     def _recount(self, change=None):
         distances = self._distances[self.position]
-        counts = _count(distances, self._class_numbers, self.margin, self.strategy)
+        counts = _triplets.count_triplets(
+            distances, self._class_numbers, self.margin, self.strategy
+        )
         self.set_trait("counts", counts)
 
     @traitlets.validate("position")
@@ -244,77 +246,3 @@ def _draw_batch(labels: np.ndarray, classes, per_class: int, seed: int) -> np.nd
             )
         chosen.append(generator.choice(members, per_class, replace=False))
     return np.concatenate(chosen)
-
-
-# The same numbers as in the browser, to the last bit: the same sums in the same order. TensorFlow
-# computes them too (`tripletviz.triplets`), but it takes seconds to import.
-
-
-def _distances(embeddings: np.ndarray, metric: str) -> np.ndarray:
-    """float64 distances `(B, B)` from differences: exactly 0 between coincident points."""
-    points = embeddings.astype(np.float64)
-    if metric == "cosine":
-        points, nonzero = _on_unit_sphere(points)
-    squared = np.zeros((len(points), len(points)))
-    for column in points.T:
-        squared += np.square(column[:, None] - column)
-    if metric == "cosine":
-        # As in `tripletviz.distances`: a zero vector is at distance 1 from every other.
-        distances = np.where(nonzero & nonzero[:, None], 0.5 * squared, 1.0)
-        np.fill_diagonal(distances, 0.0)
-        return distances
-    return np.sqrt(squared) if metric == "euclidean" else squared
-
-
-def _on_unit_sphere(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    largest = np.abs(points).max(axis=1)
-    nonzero = largest > 0
-    scaled = points / np.where(nonzero, largest, 1.0)[:, None]
-    squared_length = np.zeros(len(points))
-    for column in scaled.T:
-        squared_length += np.square(column)
-    return scaled / np.sqrt(np.where(nonzero, squared_length, 1.0))[:, None], nonzero
-
-
-def _count(distances: np.ndarray, labels: np.ndarray, margin: float, strategy: str) -> dict:
-    """Numbers of triplets by kind, and the strategy's loss, by sorting and searching."""
-    valid = hard = semi_hard = active = mined = mined_active = 0
-    total = 0.0
-    for anchor, row in enumerate(distances):
-        same = labels == labels[anchor]
-        negatives = np.sort(row[~same])
-        same[anchor] = False
-        positives = np.sort(row[same])
-        if not len(positives) or not len(negatives):
-            continue
-        not_farther = np.searchsorted(negatives, positives, "right")
-        within = np.searchsorted(negatives, positives + margin, "left")
-        valid += len(positives) * len(negatives)
-        hard += int(not_farther.sum())
-        # A margin too small to move d(a, p) leaves no ring: ties are in `not_farther` alone then.
-        semi_hard += int(np.maximum(within - not_farther, 0).sum())
-        active += int(within.sum())
-        if strategy == "batch_all":
-            below = np.concatenate([[0.0], np.cumsum(negatives)])
-            total += float((within * (positives + margin) - below[within]).sum())
-            continue
-        if strategy == "batch_hard":
-            positives, picked = positives[-1:], negatives[:1]
-        else:
-            picked = negatives[np.minimum(not_farther, len(negatives) - 1)]
-        total += float(np.maximum(positives - picked + margin, 0.0).sum())
-        mined += len(picked)
-        mined_active += int((picked < positives + margin).sum())
-    if strategy == "batch_all":
-        mined = mined_active = active
-    return {
-        "valid": valid,
-        "easy": valid - semi_hard - hard,
-        "semi_hard": semi_hard,
-        "hard": hard,
-        "active": active,
-        "fraction_positive": active / valid if valid else 0.0,
-        "mined": mined,
-        "mined_active": mined_active,
-        "loss": total / mined if mined else 0.0,
-    }

@@ -7,9 +7,10 @@
 import {
   BaseView,
   CATEGORY_COLORS,
-  SYNC_MILLISECONDS,
+  CURVE_MEANINGS,
   Sprite,
   clamp,
+  enlargement,
   floatsOf,
   formatted,
   icon,
@@ -18,9 +19,10 @@ import {
   makeSvg,
   mount,
   pixelRatio,
+  pointIn,
   readTheme,
-  reducedMotion,
   rolePath,
+  runClock,
   wordOf,
 } from "./shared.js";
 
@@ -47,61 +49,11 @@ const SPEEDS = [0.5, 1, 2, 4, 8, 16];
 
 // ---------------------------------------------------------------- the clock
 
-function initialize({ model }) {
-  let request = 0;
-  let previous = 0;
-  let waited = 0; // seconds since the last jump, where motion is not wanted
-  let sent = 0;
-  const last = model.get("_steps").length - 1;
-
-  function advance(seconds) {
-    const position = model.get("position");
-    const distance = seconds * model.get("speed");
-    if (!reducedMotion()) return position + distance;
-    waited += distance;
-    if (waited < 1) return position;
-    waited = 0;
-    return Math.floor(position) + 1;
-  }
-
-  function tick(now) {
-    request = 0;
-    if (!model.get("playing")) return;
-    // A hidden tab gets no frames: go on where it was, do not jump over what was missed.
-    const seconds = clamp((now - previous) / 1000, 0, 0.25);
-    previous = now;
-    const position = Math.min(advance(seconds), last);
-    model.set("position", position);
-    const ended = position >= last;
-    if (ended) model.set("playing", false);
-    else request = requestAnimationFrame(tick);
-    // The end is sent from here: what is saved while `set` still calls its listeners lacks the
-    // value just set, which would go out with the next message, after Python has set another.
-    if (ended || now - sent > SYNC_MILLISECONDS) {
-      sent = now;
-      model.save_changes();
-    }
-  }
-
-  function playingChanged() {
-    if (!model.get("playing")) {
-      model.save_changes();
-    } else if (!request) {
-      if (model.get("position") >= last) model.set("position", 0);
-      previous = performance.now();
-      waited = 0;
-      request = requestAnimationFrame(tick);
-    }
-  }
-
-  model.on("change:playing", playingChanged);
-  if (model.get("playing") && reducedMotion()) model.set("playing", false);
-  playingChanged();
-  return () => {
-    cancelAnimationFrame(request);
-    model.off("change:playing", playingChanged);
-  };
-}
+const initialize = ({ model }) =>
+  runClock(model, {
+    last: () => model.get("_steps").length - 1,
+    speed: () => model.get("speed"),
+  });
 
 // ---------------------------------------------------------------- the data
 
@@ -558,9 +510,10 @@ class Scatter {
       .map((neighbor) => ({ ...neighbor, at: this.pixelsOf(position, neighbor.index) }));
     if (!marked.length) this.paintTrail(position, pinned);
     pen.lineWidth = 1.5 * this.ratio;
+    pen.strokeStyle = this.theme.foreground;
+    pen.globalAlpha = 0.7;
     for (const { kind, at } of marked) {
       if (kind === "false") continue;
-      pen.strokeStyle = this.theme.kindColors[kind];
       pen.setLineDash(kind === "torn" ? [4 * this.ratio, 4 * this.ratio] : []);
       pen.beginPath();
       pen.moveTo(...from);
@@ -568,22 +521,24 @@ class Scatter {
       pen.stroke();
     }
     pen.setLineDash([]);
+    pen.globalAlpha = 1;
     for (const { kind, at, index } of marked.reverse()) {
-      this.paintShape(at, kindPath(kind, this.size / 2 + 2.5), this.theme.kindColors[kind], index);
+      const dash = kind === "torn" ? [3.5, 2.5] : [];
+      this.paintShape(at, kindPath(kind, this.size / 2 + 2.5), index, { dash });
     }
-    const diamond = rolePath("anchor", this.size / 2 + 4);
-    this.paintShape(from, diamond, this.theme.foreground, pinned, 2.5);
+    this.paintShape(from, rolePath("anchor", this.size / 2 + 4), pinned, { lineWidth: 2.5 });
   }
 
-  paintShape([x, y], path, color, index, lineWidth = 2) {
+  paintShape([x, y], path, index, { lineWidth = 2, dash = [] }) {
     const pen = this.context;
     pen.save();
     pen.translate(x, y);
     pen.scale(this.ratio, this.ratio);
     const shape = new Path2D(path);
     pen.fillStyle = this.theme.background;
-    pen.strokeStyle = color;
+    pen.strokeStyle = this.theme.foreground;
     pen.lineWidth = lineWidth;
+    pen.setLineDash(dash);
     pen.fill(shape);
     pen.stroke(shape);
     pen.restore();
@@ -644,11 +599,12 @@ class Scatter {
 const levelOf = (depth) =>
   clamp(Math.floor(((depth + 1) / 2) * DEPTHS.length), 0, DEPTHS.length - 1);
 
-// A true neighbour drawn near is a circle, one torn away a triangle, a false one a square.
+// A true neighbour is a ring, broken where the picture tears it away; a false one a triangle. All
+// hollow and without a colour: filled circles and squares are positives and negatives elsewhere.
 const kindPath = (kind, r) =>
-  kind === "torn"
+  kind === "false"
     ? `M0 ${-1.35 * r}L${1.3 * r} ${0.85 * r}H${-1.3 * r}Z`
-    : rolePath(kind === "near" ? "positive" : "negative", r);
+    : `M${-r} 0a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0Z`;
 
 const kindIcon = (kind) =>
   `<svg class="kind ${kind}" viewBox="-9 -9 18 18" aria-hidden="true"><path
@@ -666,7 +622,9 @@ function makeCurve({ name, values, lines }, steps) {
   const root = make("div", "curve");
   root.dataset.name = name;
   const heading = make("div", "curve-heading");
-  heading.append(make("span", "curve-name", name));
+  const title = make("span", "curve-name", name);
+  if (CURVE_MEANINGS[name]) title.append(make("span", "quiet", ` ${CURVE_MEANINGS[name]}`));
+  heading.append(title);
   const drawn = all.map((line, n) => makeLine(line, lines && n, low, high, last));
   const field = make("div", "curve-field");
   const cursor = make("div", "cursor");
@@ -799,11 +757,13 @@ const TEMPLATE = `
     <div class="legend" role="group" aria-label="Classes: press to hide or show"></div>
     <details class="honesty">
       <summary><span>Trustworthiness</span> <span class="question">?</span>
-        <b class="trustworthiness number"></b></summary>
+        <b class="trustworthiness number"></b>
+        <span class="meaning quiet">Drawn neighbours true? 1: all, 0.5: chance</span>
+      </summary>
       <p></p>
     </details>
     <div class="curves"></div>
-    <div class="axis">snapshots, labelled by training step</div>
+    <div class="axis">snapshots (moments), by step</div>
   </div>
   <div class="neighborhood" role="group" aria-label="Neighbours of the pinned point" hidden>
     <div class="neighborhood-heading">
@@ -852,6 +812,8 @@ class View extends BaseView {
     this.find(".legend").append(...data.classes.map((c, k) => this.makeLegendEntry(c, k)));
     this.find(".curves").append(...this.curves.map((curve) => curve.root));
     this.find(".axis").hidden = this.curves.length === 0;
+    const counted = this.model.get("step_name");
+    if (counted !== "step") this.find(".scrub").setAttribute("aria-label", counted);
     this.buildSprite();
     this.buildHint();
     if (data.neighbors) {
@@ -1078,7 +1040,8 @@ class View extends BaseView {
     else if (this.solid && !event.shiftKey) {
       this.rotate((x - before.x) * DRAG_DEGREES, (y - before.y) * DRAG_DEGREES);
     } else if (event.pointerType !== "touch" || !this.atHome) {
-      this.movePixels(x - before.x, before.y - y);
+      const ratio = enlargement(this.find("canvas"));
+      this.movePixels((x - before.x) / ratio, (before.y - y) / ratio);
     }
   }
 
@@ -1094,9 +1057,8 @@ class View extends BaseView {
   }
 
   pointAt(event) {
-    const { left, top } = this.find("canvas").getBoundingClientRect();
     const reach = event.pointerType === "touch" ? TOUCH : MOUSE;
-    const [x, y] = [event.clientX - left, event.clientY - top];
+    const [x, y] = pointIn(this.find("canvas"), event);
     return this.scatter.theme ? this.scatter.nearest(x, y, reach, this.hidden) : -1;
   }
 
@@ -1207,8 +1169,9 @@ class View extends BaseView {
   // A place on the page as right of and up from the middle of the plot, in units of the frames as
   // they would be seen at a zoom of 1.
   fromMiddle(x, y) {
-    const { left, top, width, height } = this.find("canvas").getBoundingClientRect();
-    const unit = this.scatter.whole / this.scatter.ratio; // CSS pixels
+    const canvas = this.find("canvas");
+    const { left, top, width, height } = canvas.getBoundingClientRect();
+    const unit = (enlargement(canvas) * this.scatter.whole) / this.scatter.ratio; // on the page
     return [(x - left - width / 2) / unit, (top + height / 2 - y) / unit];
   }
 
@@ -1273,9 +1236,6 @@ class View extends BaseView {
   resize() {
     const { clientWidth, clientHeight } = this.find(".plot");
     const theme = readTheme(this.root);
-    const style = getComputedStyle(this.root);
-    const [right, wrong] = ["--positive", "--negative"].map((name) => style.getPropertyValue(name));
-    theme.kindColors = { near: right, torn: right, false: wrong };
     this.find(".legend").childNodes.forEach((button, k) => {
       const color = `rgb(${theme.markColor(this.data.classes[k].color)})`;
       button.style.setProperty("--class-color", color);
@@ -1357,14 +1317,14 @@ class View extends BaseView {
     const k = near + torn;
     this.find(".pinned-words b").textContent = `Point ${pinned}, ${this.nameOf(pinned)}`;
     this.find(".pinned-count").textContent =
-      `, at step ${step}. Of its ${k} nearest neighbours in the embedding, the picture draws ` +
+      `, at ${this.model.get("step_name")} ${step}. Of its ${k} nearest neighbours in the embedding, the picture draws ` +
       `${near} near and tears ${torn} away.`;
     this.find(".true-part h4").innerHTML =
-      `${k} nearest in the embedding: ${kindIcon("near")} ${near} drawn near, ` +
-      `${kindIcon("torn")} ${torn} torn away`;
+      `${k} nearest in the embedding: ${kindIcon("near")} ring: ${near} drawn near, too; ` +
+      `${kindIcon("torn")} broken ring: ${torn} torn away`;
     this.find(".false-part h4").innerHTML =
-      `${kindIcon("false")} ${wrong} false: drawn near, not among the ${k} nearest in the ` +
-      "embedding";
+      `${kindIcon("false")} triangle: ${wrong} false, drawn near but not among the ${k} nearest ` +
+      "in the embedding";
     this.find(".false-part").hidden = wrong === 0;
     this.showCards(this.cards.true, shown.slice(0, k), pinned);
     this.showCards(this.cards.false, shown.slice(k), pinned);
@@ -1408,10 +1368,11 @@ class View extends BaseView {
   // Between two snapshots nothing was measured, so no step in between is named.
   readout(position) {
     const { steps, last } = this.data;
+    const stepName = this.model.get("step_name");
     const before = Math.floor(position);
     return position - before < 1e-6
-      ? `step ${steps[before]}`
-      : `step ${steps[before]} → ${steps[Math.min(before + 1, last)]}`;
+      ? `${stepName} ${steps[before]}`
+      : `${stepName} ${steps[before]} → ${steps[Math.min(before + 1, last)]}`;
   }
 
   showTooltip(index, position) {
@@ -1531,8 +1492,10 @@ canvas {
 .class[aria-pressed="false"] .class-name { text-decoration: line-through; color: var(--quiet); }
 .honesty { border: 1px solid var(--line); border-radius: 4px; }
 .honesty summary {
-  display: flex; align-items: center; gap: 8px; min-height: 44px; padding: 0 10px; cursor: pointer;
+  display: flex; flex-wrap: wrap; align-items: center; gap: 0 8px; min-height: 44px;
+  padding: 4px 10px; cursor: pointer;
 }
+.meaning { flex: 1 0 100%; font-size: 11px; }
 .question {
   width: 18px; height: 18px; border: 1px solid currentColor; border-radius: 9px; font-size: 11px;
   line-height: 16px; text-align: center; color: var(--quiet);
@@ -1599,10 +1562,8 @@ canvas {
 .card-distances b { text-align: right; font-weight: 600; }
 .card-distances span { color: var(--quiet); }
 .kind { width: 18px; height: 18px; vertical-align: -4px; overflow: visible; }
-.kind path { fill: none; stroke: var(--positive); stroke-width: 2px; }
-.kind.torn path { stroke-dasharray: 3 2; }
-.kind.false path { stroke: var(--negative); }
-.kind.pinned path { stroke: currentColor; }
+.kind path { fill: none; stroke: currentColor; stroke-width: 2px; }
+.kind.torn path { stroke-dasharray: 3.5 2.5; }
 .status { grid-column: 1 / -1; }
 @container (max-width: 719px) {
   .player { grid-template-columns: minmax(0, 1fr); padding: 8px; }

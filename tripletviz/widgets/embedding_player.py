@@ -8,6 +8,7 @@ import numpy as np
 import traitlets
 
 from ._widget import (
+    CURVE_WORDS,
     MAX_PICTURES,
     Widget,
     check_labels,
@@ -34,9 +35,9 @@ class EmbeddingPlayer(Widget):
 
     With the embeddings behind the picture the player also says how far it can be believed: at
     every snapshot the *trustworthiness* of the whole picture, and for a pinned point its nearest
-    neighbours in the embedding, true distance beside drawn distance. In the plot a circle at the
-    end of a line marks a true neighbour drawn near, a triangle and a dashed line a true neighbour
-    torn away (not among the 10 nearest drawn), a square a false neighbour (among the 10 nearest
+    neighbours in the embedding, true distance beside drawn distance. In the plot a ring at the end
+    of a line marks a true neighbour drawn near, a broken ring and a dashed line a true neighbour
+    torn away (not among the 10 nearest drawn), a triangle a false neighbour (among the 10 nearest
     drawn, not among the true ones).
 
     A click pins a point, another releases it. Dragging moves the picture, or turns it in three
@@ -91,6 +92,8 @@ class EmbeddingPlayer(Widget):
             snapshots, so that distances can be compared over time.
         height: height of the scatter plot in CSS pixels, at least 100. Where the plot is
             narrower than that, it is only as high as wide.
+        step_name: what `steps` count, in one word, where they are not steps of a training, such as
+            `"perplexity"`.
         trustworthiness: one float from 0 to 1 for every snapshot, or an empty list without
             `embeddings`; see `tripletviz.projection.trustworthiness`. Read only.
 
@@ -121,6 +124,7 @@ class EmbeddingPlayer(Widget):
     title = traitlets.Unicode(_QUESTION).tag(sync=True)
     fit_each = traitlets.Bool(False).tag(sync=True)
     height = traitlets.Int(480, min=100).tag(sync=True)
+    step_name = traitlets.Unicode("step").tag(sync=True)
 
     _frames = traitlets.Bytes().tag(sync=True)
     _dimensions = traitlets.Int(2).tag(sync=True)
@@ -316,7 +320,7 @@ def _check_curve(name, values, snapshots: int) -> dict:
         )
     # JSON knows no NaN.
     gaps = [value if math.isfinite(value) else None for value in values.tolist()]
-    return {"name": str(name), "values": gaps}
+    return {"name": CURVE_WORDS.get(name, str(name)), "values": gaps}
 
 
 def _curves_of(recording) -> dict:

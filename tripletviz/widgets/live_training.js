@@ -4,7 +4,17 @@
 // know besides is whether anybody still sends: the state alone would say "running" for ever, in an
 // exported page or after the kernel is gone.
 
-import { BaseView, clamp, formatted, make, makeSvg, mount, setAll } from "./shared.js";
+import {
+  BaseView,
+  CURVE_MEANINGS,
+  clamp,
+  formatted,
+  make,
+  makeSvg,
+  mount,
+  pointIn,
+  setAll,
+} from "./shared.js";
 
 const PATIENCE = 15; // seconds without news in which a training may still be on a long step
 const FIRST_PATIENCE = 90; // the same before the first step, when TensorFlow prepares it
@@ -118,10 +128,14 @@ class Plot {
     this.root = make("figure", "plot");
     const heading = make("figcaption", "plot-heading");
     this.value = make("span", "plot-value number");
-    heading.append(make("span", "plot-name", name), this.value);
+    const title = make("span", "plot-name", name);
+    this.meaning = make("span", "quiet", CURVE_MEANINGS[name] ?? "");
+    title.append(" ", this.meaning);
+    heading.append(title, this.value);
     this.svg = makeSvg("svg", { role: "img" });
     this.parts = {
       grid: makeSvg("g", { class: "grid" }),
+      torn: makeSvg("path", { class: "torn" }),
       baseline: makeSvg("path", { class: "baseline" }),
       line: makeSvg("path", { class: "line" }),
       marks: makeSvg("g", { class: "marks" }),
@@ -161,6 +175,7 @@ class Plot {
       element.textContent = content;
       return element;
     };
+    if (this.near) this.showBeginning(levels[0], bottom);
     const lines = levels.flatMap((level) => [
       makeSvg("path", { d: `M${SIDE.left} ${this.toY(level)}H${right}` }),
       text(tickText(level), { x: SIDE.left - 6, y: this.toY(level) + 4, "text-anchor": "end" }),
@@ -172,6 +187,14 @@ class Plot {
       text("training step", { x: (SIDE.left + right) / 2, y, "text-anchor": "middle" }),
       text(counted(end), { x: right, y, "text-anchor": "end" }),
     );
+  }
+
+  // An axis that does not begin at 0 says so, and its foot is torn off.
+  showBeginning(low, bottom) {
+    this.meaning.textContent = low > 0 ? `axis from ${tickText(low)}, not 0` : "";
+    const [x, y] = [SIDE.left, bottom];
+    const tear = `M${x - 5} ${y - 3}l10 -4M${x - 5} ${y}l10 -4`;
+    this.parts.torn.setAttribute("d", low > 0 ? `M${x} ${SIDE.top}V${y - 5}${tear}` : "");
   }
 
   paintSnapshots(steps, values, xs, ys, width) {
@@ -309,7 +332,7 @@ class View extends BaseView {
   listenTo(plot) {
     const point = (event) => {
       if (!plot.toStep) return;
-      const x = event.clientX - plot.svg.getBoundingClientRect().left;
+      const [x] = pointIn(plot.svg, event);
       const places = this.places();
       const step = clamp(plot.toStep(x), 0, this.end);
       this.read(places[nearestIndex(places, step)] ?? -1);
@@ -406,7 +429,9 @@ class View extends BaseView {
   paintReading() {
     const cursor = this.model.get("cursor");
     const size = this.model.get("_steps_per_point");
-    const marks = this.plots.some((plot) => plot.near) ? " Marks of R@1 are snapshots." : "";
+    const marks = this.plots.some((plot) => plot.near)
+      ? " R@1 is measured now and then: each mark is such a snapshot."
+      : "";
     const mean = size > 1 ? ` Each point of a curve is the mean of ${size} steps.` : "";
     const values = this.plots.map((plot) => plot.readAt(this.dataOf(plot), cursor));
     const words =
@@ -458,6 +483,7 @@ const STYLE = `
 }
 .marks circle { fill: var(--accent); }
 .baseline { fill: none; stroke: var(--quiet); stroke-width: 1.5; stroke-dasharray: 5 4; }
+.torn { fill: none; stroke: var(--quiet); stroke-width: 1; }
 .cursor { stroke: currentColor; stroke-width: 1.5; }
 .dot { fill: var(--accent); stroke: var(--ground); stroke-width: 2; }
 .reading { min-height: 18px; }

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import traitlets
 
-from ._widget import Widget, load_script
+from ._widget import CURVE_WORDS, Widget, load_script
 
 MOST_POINTS = 300
 """A curve of more steps is thinned to at most this many points, each the mean of several steps."""
@@ -146,7 +146,8 @@ class LiveTraining(Widget):
             most = max((len(np.atleast_1d(steps)) for steps, _ in curves.values()), default=0)
             size = steps_per_point(most)
             changes["_steps_per_point"] = size
-            changes["_curves"] = [_curve(str(name), *c, size) for name, c in curves.items()]
+            named = [(CURVE_WORDS.get(name, str(name)), curve) for name, curve in curves.items()]
+            changes["_curves"] = [_curve(name, *curve, size) for name, curve in named]
         if snapshots is not None:
             curve = _curve("R@1", *snapshots, 1)
             changes["_snapshots"] = {"steps": curve["steps"], "values": curve["values"]}

@@ -125,6 +125,7 @@ const TEMPLATE = `
     </div>
   </div>
   <div class="panels"></div>
+  <p class="pixels number quiet"></p>
   <p class="note quiet"></p>
   <p class="status" role="status" aria-live="polite"></p>
 </section>`;
@@ -172,11 +173,22 @@ class View extends BaseView {
     );
     this.find(".signs").textContent =
       `✓ or ✗: whether its first neighbour is of its class, in ${this.names.join(", then in ")}`;
+    this.find(".pixels").textContent = this.pixelWords();
     this.find(".note").textContent = this.noteWords();
     this.find(".number-field").max = this.classOf.length - 1;
     this.find(".classes").append(...this.classes.map((c) => this.makeClassButton(c)));
     this.panels = this.names.map((name, e) => this.makePanel(name, e));
     this.find(".panels").append(...this.panels.map((panel) => panel.root));
+  }
+
+  // What both embeddings are to be measured against: no network at all.
+  pixelWords() {
+    const recalls = Object.entries(this.model.get("_pixel_recalls"));
+    const words = recalls.map(([k, recall]) => `R@${k} ${recall.toFixed(3)}`).join(" · ");
+    return (
+      `For comparison, without a network: raw pixels (Euclidean distance) reach ${words} ` +
+      "with the same queries and gallery."
+    );
   }
 
   noteWords() {

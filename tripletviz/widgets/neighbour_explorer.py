@@ -9,6 +9,7 @@ from ._widget import (
     MAX_PICTURES,
     METRIC_WORDS,
     Widget,
+    arrays_of_one_set,
     check_labels,
     describe_classes,
     load_script,
@@ -26,8 +27,9 @@ class NeighbourExplorer(Widget):
 
     Every neighbour has its distance and a frame: solid and ticked where it is of the query's
     class, dashed and crossed where it is not. Above each list stands what it is to be compared
-    with: recall@1 and recall@k of that embedding over all queries. Distances of two embeddings are
-    not on one scale, so each is also given as a multiple of the mean distance of its embedding.
+    with: recall@1 and recall@k of that embedding over all queries; below both, those of the raw
+    pixels, where no network is at work. Distances of two embeddings are not on one scale, so each
+    is also given as a multiple of the mean distance of its embedding.
 
     Neighbours are exact (`tripletviz.evaluation.nearest_neighbors`) and looked up here, once; the
     browser gets the lists, so that the widget also lives in an exported page.
@@ -81,6 +83,7 @@ class NeighbourExplorer(Widget):
     _neighbours = traitlets.Bytes().tag(sync=True)
     _distances = traitlets.Bytes().tag(sync=True)
     _mean_distances = traitlets.List().tag(sync=True)
+    _pixel_recalls = traitlets.Dict().tag(sync=True)
     _queries = traitlets.Bytes().tag(sync=True)
     _one_set = traitlets.Bool(True).tag(sync=True)
     _count = traitlets.Int(1).tag(sync=True)
@@ -108,6 +111,8 @@ class NeighbourExplorer(Widget):
         sprite, sprite_layout = make_sprite(images, count, _ITEM)
         is_query = _check_queries(queries, count)
         lists = [_look_up(name, each, is_query, k, metric) for name, each in embeddings.items()]
+        pixels = np.asarray(images).reshape(count, -1) / 255.0
+        found, _ = _nearest("raw pixels", *_split(pixels, is_query), k, "euclidean")
         present, class_of = np.unique(labels, return_inverse=True)
         items = np.arange(count) if is_query is None else np.flatnonzero(is_query)
         traits.setdefault("query", int(items[0]))
@@ -116,6 +121,7 @@ class NeighbourExplorer(Widget):
             _neighbours=np.stack([each[0] for each in lists]).astype("<i4").tobytes(),
             _distances=np.stack([each[1] for each in lists]).astype("<f4").tobytes(),
             _mean_distances=[each[2] for each in lists],
+            _pixel_recalls=_recalls(labels[found] == labels[items, None]),
             _queries=items.astype("<i4").tobytes(),
             _one_set=is_query is None,
             _count=lists[0][0].shape[1],
@@ -182,15 +188,7 @@ def _check_embeddings(embeddings) -> tuple[dict, int]:
         raise ValueError(
             f"`embeddings` must be a mapping from one or two names to arrays, got {given}."
         )
-    arrays = {str(name): np.asarray(array) for name, array in embeddings.items()}
-    shapes = {name: array.shape for name, array in arrays.items()}
-    counts = {shape[0] if len(shape) == 2 else None for shape in shapes.values()}
-    if len(counts) > 1 or None in counts:
-        raise ValueError(
-            "`embeddings` must have shape (items, dimensions), each for the same items, "
-            f"got shapes {shapes}."
-        )
-    (count,) = counts
+    arrays, count = arrays_of_one_set(embeddings)
     if count > MAX_PICTURES:
         raise ValueError(
             f"`embeddings` can be of {MAX_PICTURES} items at most, got {count}: choose some."
@@ -230,20 +228,34 @@ def _check_queries(queries, count: int) -> np.ndarray | None:
 
 def _look_up(name: str, embeddings, is_query, k: int, metric: str):
     """Indices and distances of each query's neighbours, `(Q, k)`, and the mean of all distances."""
+    queries, gallery, items = _split(embeddings, is_query)
+    found, distances = _nearest(name, queries, gallery, items, k, metric)
+    return found, distances, _mean_distance(queries, gallery, metric)
+
+
+def _split(embeddings, is_query):
+    """Queries, gallery (None: the other queries), and which items the gallery holds."""
+    if is_query is None:
+        return embeddings, None, np.arange(len(embeddings))
+    return embeddings[is_query], embeddings[~is_query], np.flatnonzero(~is_query)
+
+
+def _nearest(name: str, queries, gallery, items, k: int, metric: str):
+    """Indices and distances of each query's neighbours, both `(Q, k)`."""
     from ..evaluation import nearest_neighbors  # it imports scikit-learn, which takes a second
 
-    if is_query is None:
-        queries, gallery, items = embeddings, None, np.arange(len(embeddings))
-    else:
-        queries, gallery = embeddings[is_query], embeddings[~is_query]
-        items = np.flatnonzero(~is_query)
     try:
         distances, indices = nearest_neighbors(queries, gallery, k, metric)
     except ValueError as error:
         raise ValueError(f"embedding {name!r}: {error}") from None
     if distances.max() > np.finfo(np.float32).max:
         raise ValueError(f"embedding {name!r}: distances must be finite in float32.")
-    return items[indices], distances, _mean_distance(queries, gallery, metric)
+    return items[indices], distances
+
+
+def _recalls(hits: np.ndarray) -> dict[str, float]:
+    """Recall@1 and recall@k of `(Q, k)` hits, nearest first, by k as text: keys of JSON."""
+    return {str(k): float(hits[:, :k].any(axis=1).mean()) for k in (1, hits.shape[1])}
 
 
 def _mean_distance(queries, gallery, metric: str) -> float:

@@ -13,6 +13,89 @@ export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 export const ROLE_COLORS = { anchor: "currentColor", positive: "#0072b2", negative: "#d55e00" };
 export const CATEGORY_COLORS = { easy: "#7f8c8d", "semi-hard": "#b8860b", hard: "#9b30a0" };
 
+// What a curve's name means, in the few words for which a chart has room.
+export const CURVE_MEANINGS = { "positive triplets": "(loss above 0)" };
+
+export const DISTANCE_NAMES = {
+  euclidean: "Euclidean distance",
+  squared_euclidean: "squared Euclidean distance",
+  cosine: "cosine distance",
+};
+
+// How much larger a page shows an element than its own pixels say: a slide may be enlarged.
+export function enlargement(element) {
+  const ratio = element.getBoundingClientRect().width / (element.offsetWidth ?? element.clientWidth);
+  return Number.isFinite(ratio) && Math.abs(ratio - 1) > 0.01 ? ratio : 1;
+}
+
+// Where in an element a pointer is, in the element's own pixels.
+export function pointIn(element, { clientX, clientY }) {
+  const { left, top } = element.getBoundingClientRect();
+  const ratio = enlargement(element);
+  return [(clientX - left) / ratio, (clientY - top) / ratio];
+}
+
+// ---------------------------------------------------------------- the clock
+
+// Runs a model's `position` from where it is to its end while `playing`, once for each model, and
+// gives what stops it. `last()` is the end, `speed()` snapshots a second; where motion is not
+// wanted, whole ones are jumped to, `jumps` times as seldom.
+export function runClock(model, { last, speed, jumps = 1 }) {
+  let request = 0;
+  let previous = 0;
+  let waited = 0; // jumps owed, where motion is not wanted
+  let sent = 0;
+
+  function advance(seconds) {
+    const position = model.get("position");
+    const distance = seconds * speed();
+    if (!reducedMotion()) return position + distance;
+    waited += distance / jumps;
+    if (waited < 1) return position;
+    waited = 0;
+    return Math.floor(position) + 1;
+  }
+
+  function tick(now) {
+    request = 0;
+    if (!model.get("playing")) return;
+    // A hidden tab gets no frames: go on where it was, do not jump over what was missed.
+    const seconds = clamp((now - previous) / 1000, 0, 0.25);
+    previous = now;
+    const end = last();
+    const position = Math.min(advance(seconds), end);
+    model.set("position", position);
+    const ended = position >= end;
+    if (ended) model.set("playing", false);
+    else request = requestAnimationFrame(tick);
+    // The end is sent from here: what is saved while `set` still calls its listeners lacks the
+    // value just set, which would go out with the next message, after Python has set another.
+    if (ended || now - sent > SYNC_MILLISECONDS) {
+      sent = now;
+      model.save_changes();
+    }
+  }
+
+  function playingChanged() {
+    if (!model.get("playing")) {
+      model.save_changes();
+    } else if (!request) {
+      if (model.get("position") >= last()) model.set("position", 0);
+      previous = performance.now();
+      waited = 0;
+      request = requestAnimationFrame(tick);
+    }
+  }
+
+  model.on("change:playing", playingChanged);
+  if (model.get("playing") && reducedMotion()) model.set("playing", false);
+  playingChanged();
+  return () => {
+    cancelAnimationFrame(request);
+    model.off("change:playing", playingChanged);
+  };
+}
+
 // ---------------------------------------------------------------- data
 
 // The buffer may start at any byte of a message, a typed array only at a multiple of its size.
@@ -33,6 +116,14 @@ export function make(tag, className = "", text = undefined) {
   const element = document.createElement(tag);
   element.className = className;
   if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+// Plain text into an element, with what stands between backticks as code.
+export function write(element, text) {
+  const parts = text.split("`");
+  const pieces = parts.map((part, k) => (k % 2 ? make("code", "", part) : part));
+  element.replaceChildren(...(parts.length % 2 ? pieces : [text])); // a backtick alone is none
   return element;
 }
 

@@ -12,6 +12,7 @@ import {
   make,
   makeSvg,
   mount,
+  pointIn,
   roleIcon,
   setAll,
 } from "./shared.js";
@@ -22,6 +23,7 @@ const FAR_STEPS = 10; // steps of the arrow keys in one of the page keys
 const ARROW_STEPS = 400; // of the arrow keys from one end to the other
 const RATES = [0.01, 0.001]; // false accept rates to go to
 const KINDS = ["genuine", "impostor"];
+const WIDEST_LETTER = 7.8; // of a share in the plot, in CSS pixels, on the average
 
 // ---------------------------------------------------------------- the numbers
 
@@ -105,6 +107,13 @@ export function percent(share) {
   return value > 99.94 ? "> 99.9 %" : `${formatted(value)} %`;
 }
 
+// A share on its side of the threshold, shorter where that is narrow and gone before the line would
+// strike it out: the rates above the plot tell the same.
+export function fittingShare(sign, word, share, room) {
+  const texts = [`${sign} ${word} ${percent(share)}`, `${sign} ${percent(share)}`, ""];
+  return texts.find((text) => !text || WIDEST_LETTER * text.length + 14 <= room);
+}
+
 const tickPercent = (share) => `${Number((100 * share).toPrecision(3))} %`;
 
 // ---------------------------------------------------------------- plots
@@ -179,7 +188,7 @@ class Histogram {
       [middle + height / 4, "impostor"],
     ];
     for (const [y, kind] of names) {
-      const text = addText(svg, 0, 0, `${kind} pairs`, `tick ${kind}-text`);
+      const text = addText(svg, 0, 0, `share of ${kind} pairs`, `tick ${kind}-text`);
       text.setAttribute("transform", `translate(${left - 41} ${y}) rotate(-90)`);
     }
   }
@@ -280,11 +289,14 @@ class Histogram {
     setAll(this.clips[0], { x: left, width: x - left });
     setAll(this.clips[1], { x, width: left + width - x });
     const { falseAcceptRate, falseRejectRate } = measured;
-    const [accepted, rejected] = width < 340 ? ["", ""] : ["accepted ", "rejected "];
-    this.shares.trueAccepts.textContent = `✓ ${accepted}${percent(1 - falseRejectRate)}`;
-    this.shares.falseRejects.textContent = `✗ ${rejected}${percent(falseRejectRate)}`;
-    this.shares.falseAccepts.textContent = `✗ ${accepted}${percent(falseAcceptRate)}`;
-    this.shares.trueRejects.textContent = `✓ ${rejected}${percent(1 - falseAcceptRate)}`;
+    const [accepted, rejected] = [x - left, left + width - x];
+    const write = (name, sign, word, share, room) => {
+      this.shares[name].textContent = fittingShare(sign, word, share, room);
+    };
+    write("trueAccepts", "✓", "accepted", 1 - falseRejectRate, accepted);
+    write("falseRejects", "✗", "rejected", falseRejectRate, rejected);
+    write("falseAccepts", "✗", "accepted", falseAcceptRate, accepted);
+    write("trueRejects", "✓", "rejected", 1 - falseAcceptRate, rejected);
   }
 }
 
@@ -417,7 +429,7 @@ const TEMPLATE = `
   <p class="setting quiet"></p>
   <div class="rates">
     <div class="rate">
-      <div class="rate-name">${roleIcon("negative")} False accept rate</div>
+      <div class="rate-name">${roleIcon("negative")} False accept rate (FAR)</div>
       <div class="readout false-accept-rate"></div>
       <div class="quiet number false-accepts"></div>
     </div>
@@ -439,6 +451,8 @@ const TEMPLATE = `
   <div class="plots">
     <figure>
       <figcaption>Distances of genuine and impostor pairs</figcaption>
+      <p class="meaning quiet">How many pairs lie at each distance. Hatched: those on the wrong side
+        of the line.</p>
       <div class="plot histogram" tabindex="0" role="slider" aria-label="Threshold"
         title="Drag, or use the arrow keys; with shift by the smallest step"><svg
         aria-hidden="true"></svg></div>
@@ -449,6 +463,8 @@ const TEMPLATE = `
           <button data-scale="linear">linear</button><button data-scale="log">log</button>
         </span>
       </figcaption>
+      <p class="meaning quiet">ROC, receiver operating characteristic: for every threshold, how many
+        genuine pairs pass beside how many impostors.</p>
       <div class="plot roc" role="img" title="Drag the point along the curve"><svg
         aria-hidden="true"></svg></div>
       <div class="legend quiet"></div>
@@ -577,10 +593,7 @@ class View extends BaseView {
   listenToPlots() {
     const dragged = (plot, placeAt) => {
       const element = this.find(plot);
-      const moved = (event) => {
-        const { left, top } = element.getBoundingClientRect();
-        this.goTo(placeAt(event.clientX - left, event.clientY - top));
-      };
+      const moved = (event) => this.goTo(placeAt(...pointIn(element, event)));
       this.onDrag(element, moved, () => this.sendNow());
     };
     dragged(".histogram", (x) => this.histogram.placeAt(x));
@@ -818,6 +831,7 @@ figcaption {
   font-weight: 600;
 }
 .scales { font-weight: 400; }
+.meaning { min-height: 36px; }
 .plot { position: relative; height: 330px; touch-action: none; user-select: none; cursor: pointer; }
 /* Both plots and what stands below the second end together. */
 .histogram { height: 394px; cursor: ew-resize; }
@@ -866,7 +880,9 @@ figcaption {
 @container (max-width: 719px) {
   .plots, .examples { grid-template-columns: minmax(0, 1fr); }
   .goals { margin-left: 0; }
-  .plot.roc, .plot.histogram { height: 290px; }
+  .plot.roc { height: 290px; }
+  .plot.histogram { height: 370px; }
+  .meaning { min-height: 0; }
 }
 @container (max-width: 460px) {
   .baseline { border: 0; padding: 0; }

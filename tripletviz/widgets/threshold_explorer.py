@@ -10,6 +10,7 @@ from .._validation import class_labels
 from ._widget import (
     METRIC_WORDS,
     Widget,
+    arrays_of_one_set,
     check_images,
     describe_classes,
     load_script,
@@ -116,7 +117,7 @@ class ThresholdExplorer(Widget):
         title: str | None = None,
         **traits,
     ):
-        from ..evaluation import _balanced_choice  # it imports scikit-learn: a second
+        from ..evaluation import balanced_choice  # it imports scikit-learn: a second
 
         arrays, count = _check_embeddings(embeddings)
         labels = class_labels(labels, count)
@@ -125,7 +126,7 @@ class ThresholdExplorer(Widget):
             name: _Distances(name, array, labels, metric, max_items, seed)
             for name, array in arrays.items()
         }
-        items = _balanced_choice(labels, max_items, seed)
+        items = balanced_choice(labels, max_items, seed)
         chosen_images = None if images is None else images[items]
         sprite, sprite_layout = make_sprite(chosen_images, len(items), _ITEM)
         present, class_of = np.unique(labels[items], return_inverse=True)
@@ -285,10 +286,10 @@ class _Distances:
         return thresholds[: np.searchsorted(thresholds, largest) + 1]
 
     def _choose_examples(self, embeddings, labels, metric, max_items, seed):
-        from ..evaluation import _balanced_choice, _pairs
+        from ..evaluation import balanced_choice, pair_distances
 
-        items = _balanced_choice(labels, max_items, seed)
-        distances, is_genuine = _pairs(np.asarray(embeddings)[items], labels[items], metric)
+        items = balanced_choice(labels, max_items, seed)
+        distances, is_genuine = pair_distances(np.asarray(embeddings)[items], labels[items], metric)
         pairs = np.column_stack(np.triu_indices(len(items), 1))
         genuine, impostor = np.flatnonzero(is_genuine), np.flatnonzero(~is_genuine)
         genuine = genuine[np.argsort(distances[genuine], kind="stable")]
@@ -346,15 +347,7 @@ def _check_embeddings(embeddings) -> tuple[dict, int]:
             "`embeddings` must be an array, or one or two arrays by name, "
             f"got {len(embeddings)} of them."
         )
-    arrays = {str(name): np.asarray(array) for name, array in embeddings.items()}
-    shapes = {name: array.shape for name, array in arrays.items()}
-    counts = {shape[0] if len(shape) == 2 else None for shape in shapes.values()}
-    if len(counts) > 1 or None in counts:
-        raise ValueError(
-            "`embeddings` must have shape (items, dimensions), each for the same items, "
-            f"got shapes {shapes}."
-        )
-    return arrays, counts.pop()
+    return arrays_of_one_set(embeddings)
 
 
 def _nice_step(largest: float) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import {
   make,
   makeSvg,
   mount,
+  pointIn,
   reducedMotion,
   roleIcon,
   rolePath,
@@ -463,6 +464,10 @@ function boxesAround([x, y], radius, width, height, turn) {
 
 // ---------------------------------------------------------------- the view
 
+const SOFT_MEANING =
+  "Soft margin: log(1 + exp(d(a,p) − d(a,n))) instead of the loss with a margin. " +
+  "It fades with distance, but has no edge beyond which it is 0.";
+
 const button = (name, text, title) =>
   `<button class="${name}" title="${title}">${text}</button>`;
 
@@ -493,7 +498,7 @@ const TEMPLATE = `
     </div>
     <div class="loss">
       <div class="bar" role="img"><div class="fill"></div><div class="tick"></div></div>
-      <div class="tick-name"></div>
+      <div class="scale number" aria-hidden="true"></div>
       <div class="formula number"></div>
     </div>
     <div class="controls steps">
@@ -510,7 +515,8 @@ const TEMPLATE = `
       <label class="wide">learning rate <input class="rate" type="range">
         <output class="rate-value number"></output></label>
       <label>distance <select class="metric"></select></label>
-      <label class="check"><input class="soft" type="checkbox"> soft margin</label>
+      <label class="check" title="${SOFT_MEANING}"><input class="soft" type="checkbox"
+        aria-description="${SOFT_MEANING}"> soft margin <span>(fades, has no edge)</span></label>
     </div>
     <div class="meanings">
       <ul class="legend"></ul>
@@ -610,7 +616,7 @@ class View extends BaseView {
       if (role === "anchor") continue;
       this.lines[role] = makeSvg("path", { class: `line ${role}` });
       this.find(".lines").append(this.lines[role]);
-      this.lengths[role] = makeSvg("text", { class: "length" });
+      this.lengths[role] = makeSvg("text", { class: `length ${role}` });
       this.find(".lengths").append(this.lengths[role]);
     }
     this.words = {};
@@ -636,10 +642,7 @@ class View extends BaseView {
   // The nearest mark is taken, not the topmost, and it keeps its place under the pointer.
   listenToPoints() {
     const picture = this.find(".picture");
-    const placeOf = ({ clientX, clientY }) => {
-      const { left, top } = picture.getBoundingClientRect();
-      return [clientX - left, clientY - top];
-    };
+    const placeOf = (pointer) => pointIn(picture, pointer);
     this.onDrag(
       picture,
       (event, isFirst) => {
@@ -1029,19 +1032,19 @@ class View extends BaseView {
       const line = minus(pixels[role], pixels.anchor);
       const length = lengthOf(line);
       const text = this.lengths[role];
-      text.style.display = length < 64 ? "none" : "";
-      if (length < 64) continue;
-      const [width, height] = [86, 16];
+      text.style.display = length < 2 * MARK ? "none" : "";
+      if (length < 2 * MARK) continue; // one mark covers the other: there is no line to name
+      const [width, height] = [76, 16];
       const across = [-line[1] / length, line[0] / length];
       const aside = 6 + (Math.abs(across[0]) * width + Math.abs(across[1]) * height) / 2;
-      const boxes = [0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8].flatMap((part) =>
-        [aside, -aside].map((away) => {
+      const boxes = [0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0, 1].flatMap((part) =>
+        [aside, -aside, aside + 14, -aside - 14].map((away) => {
           const at = [0, 1].map((i) => pixels.anchor[i] + part * line[i] + away * across[i]);
           return boxAround(at, width, height);
         }),
       );
       const { box, cost } = this.settleIn(`length ${role}`, boxes, obstacles);
-      if (cost > 300) text.style.display = "none"; // the formula tells it as well
+      if (cost > 700) text.style.display = "none"; // the formula tells it as well
       setAll(text, { x: box.x + width / 2, y: box.y + 12 });
     }
   }
@@ -1123,8 +1126,8 @@ class View extends BaseView {
     const away = options.metric === "cosine" ? ", along the circle's tangent" : "";
     this.find(".gradient").textContent = isZero(slopes)
       ? "No arrows: the gradient is zero."
-      : `Arrows: downhill, −gradient${away}. Lengths a ${a}, p ${p}, n ${n}; ` +
-      `drawn at ${ARROW_SCALES[options.metric]} of the axes' scale.`;
+      : `Arrows: −gradient${away}, drawn at ${ARROW_SCALES[options.metric]} of their length. ` +
+      `True lengths: a\u00a0${a}, p\u00a0${p}, n\u00a0${n}.`;
   }
 
   paintLoss(triplet, options, loss, kind) {
@@ -1137,17 +1140,35 @@ class View extends BaseView {
     const fill = this.find(".fill");
     fill.className = `fill ${kind.replace(" ", "-")}${loss > full ? " beyond" : ""}`;
     fill.style.width = `${100 * clamp(loss / full, 0, 1)}%`;
-    const place = `${(100 * even) / full}%`;
-    this.find(".tick").style.left = place;
-    const name = this.find(".tick-name");
-    name.textContent = soft ? "log 2" : "margin";
-    name.style.left = place;
-    name.style.transform = even > 0 ? "translateX(-50%)" : "";
+    this.find(".tick").style.left = `${(100 * even) / full}%`;
+    this.showScale(even, full, soft);
     this.find(".bar").setAttribute("aria-label", `Loss ${lossText(loss)}`);
     const values = `${positive} − ${negative}`;
     this.find(".formula").textContent = soft
       ? `log(1 + exp(d(a,p) − d(a,n)))\n= log(1 + exp(${values}))`
       : `max(d(a,p) − d(a,n) + margin, 0)\n= max(${values} + ${twoDigits(margin)}, 0)`;
+  }
+
+  // What the bar measures: 0, the margin (or log 2) and twice as much, with a stroke at each quarter.
+  showScale(even, full, soft) {
+    const key = `${even} ${soft}`;
+    if (key === this.scaleKey) return;
+    this.scaleKey = key;
+    const name = soft ? `log 2 = ${twoDigits(even)}` : `margin ${twoDigits(even)}`;
+    const labels = [[even, name], [full, twoDigits(full)]];
+    if (even > 0) labels.unshift([0, "0"]);
+    const strokes = [0, 0.25, 0.5, 0.75, 1].map((part) => {
+      const stroke = make("i");
+      stroke.style.left = `${100 * part}%`;
+      return stroke;
+    });
+    const words = labels.map(([value, text]) => {
+      const label = make("span", "", text);
+      label.style.left = `${(100 * value) / full}%`;
+      label.style.transform = `translateX(${(-100 * value) / full}%)`; // within the bar's width
+      return label;
+    });
+    this.find(".scale").replaceChildren(...strokes, ...words);
   }
 
   // ---- in words
@@ -1198,7 +1219,9 @@ text { font-size: 11px; fill: var(--quiet); user-select: none; }
   stroke: var(--ground); stroke-width: 3px; stroke-linejoin: round;
 }
 .word { font-weight: 600; stroke-opacity: 0.6; }
-.length { font-variant-numeric: tabular-nums; stroke-width: 4px; }
+.length { font-variant-numeric: tabular-nums; stroke-width: 4px; font-weight: 600; }
+.length { fill: color-mix(in srgb, var(--role) 80%, black); }
+.dark .length { fill: color-mix(in srgb, var(--role) 80%, white); }
 .anchor { --role: currentColor; }
 .positive { --role: var(--positive); }
 .negative { --role: var(--negative); }
@@ -1246,10 +1269,9 @@ text { font-size: 11px; fill: var(--quiet); user-select: none; }
 .fill { height: 100%; background: var(--kind); border-radius: 2px; }
 .fill.beyond { border-right: 5px double var(--ground); }
 .tick { position: absolute; top: -4px; bottom: -4px; width: 2px; background: currentColor; }
-.tick-name {
-  position: relative; width: fit-content; margin-top: 3px; font-size: 11px; line-height: 1.2;
-  color: var(--quiet);
-}
+.scale { position: relative; height: 20px; font-size: 11px; line-height: 1.2; color: var(--quiet); }
+.scale i { position: absolute; top: 0; width: 1px; height: 4px; background: var(--quiet); }
+.scale span { position: absolute; top: 6px; white-space: nowrap; }
 .formula { white-space: pre-line; }
 .legend { list-style: none; padding: 0; }
 .legend li {

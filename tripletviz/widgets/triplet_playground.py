@@ -5,10 +5,8 @@ import math
 import numpy as np
 import traitlets
 
+from ._triplets import METRICS
 from ._widget import Widget, load_script, make_sprite
-
-METRICS = ("euclidean", "squared_euclidean", "cosine")
-"""As in `tripletviz.distances`, which would bring TensorFlow along."""
 
 _QUESTION = "What does one triplet ask of an embedding?"
 _LIMIT = 2.0  # the plane reaches from -2 to 2, as in the script
