@@ -13,7 +13,7 @@ READY := $(VENV)/.ready-$(firstword $(shell { $(PYTHON) --version; pwd; } 2>&1 |
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab workbook test test-browser lint benchmarks recording lock clean
+.PHONY: help lab workbook slides site student test test-browser lint benchmarks recording lock clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,19 @@ lab: $(READY) data/mnist.npz ## Open the workbook in JupyterLab (fetches MNIST t
 
 workbook: $(READY) data/mnist.npz ## Execute every notebook on real MNIST into build/workbook (PROFILE=ci, laptop or full)
 	$(BIN)/python -m tripletviz.lessons.runner --profile $(PROFILE) --output build/workbook
+
+# Made from the executed notebooks as they are; only if there are none yet are they executed.
+slides: $(READY) | build/workbook ## Make a reveal.js deck of each executed lesson in build/slides
+	$(BIN)/python -m tripletviz.lessons.publishing slides --executed build/workbook --output build/slides
+
+site: $(READY) | build/workbook ## Make static pages of all executed lessons in build/site
+	$(BIN)/python -m tripletviz.lessons.publishing site --executed build/workbook --output build/site
+
+student: $(READY) ## Copy the notebooks without solutions into build/student, for a graded course
+	$(BIN)/python -m tripletviz.lessons.publishing student --output build/student
+
+build/workbook:
+	$(MAKE) workbook
 
 test: $(READY) data/mnist.npz ## Run every test: package, notebooks, browser
 	$(BIN)/python -m pytest

@@ -23,3 +23,37 @@ def sample(monkeypatch):
     import small_mnist
 
     return small_mnist.use(monkeypatch.setitem, monkeypatch.setattr)
+
+
+@pytest.fixture(scope="session")
+def executed(tmp_path_factory):
+    """Path of a notebook's executed copy, profile "ci": `executed("04-train-on-mnist")`.
+
+    Each is executed once a session, for whoever asks; one that failed fails whoever asks again.
+    """
+    from tripletviz.lessons.runner import NOTEBOOKS, execute
+
+    folder, done = tmp_path_factory.mktemp("executed"), {}
+
+    def execute_once(name):
+        name = f"{name.removesuffix('.ipynb')}.ipynb"
+        if name not in done:
+            try:
+                execute(NOTEBOOKS / name, folder / name, {"PROFILE": "ci"})
+                done[name] = None
+            except Exception as error:
+                done[name] = error
+        if done[name]:
+            raise done[name]
+        return folder / name
+
+    return execute_once
+
+
+@pytest.fixture(scope="session")
+def executed_folder(executed):
+    """Folder of the executed copies of all notebooks."""
+    from tripletviz.lessons.runner import NOTEBOOKS
+
+    (folder,) = {executed(path.name).parent for path in NOTEBOOKS.glob("*.ipynb")}
+    return folder

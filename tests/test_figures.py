@@ -17,11 +17,16 @@ from tripletviz import figures
 from tripletviz.datasets import load_mnist_sample
 from tripletviz.figures import (
     alt_text,
+    anchor_line,
     digit_grid,
+    dot_chart,
     embedding_scatter,
+    growth_chart,
+    hinge_curve,
     neighbour_grid,
     parallel_coordinates,
     training_curves,
+    triplet_grid,
     tsne_scatter,
 )
 from tripletviz.palette import CLASS_COLORS
@@ -82,7 +87,12 @@ def every_figure(sample):
         digit_grid(images[:7]),
         neighbour_grid(images[:3], labels[:3], images, labels, indices),
         neighbour_grid(images[:3], labels[:3], images, labels, indices, indices / 7.0),
+        triplet_grid(images, labels, [[0, 5, 1]], [[2.5, 2.25]], ["hard"]),
+        hinge_curve(1.0, 0.5),
         training_curves([0, 1, 10], curves),
+        growth_chart([64, 256], {"memory (MB)": {"cube": [2.6, 168.0], "sorted": [0.01, 0.2]}}),
+        anchor_line([1.0], [2.0, 1.2], {"below 1.5": {"positive": 0, "picked": [1], "until": 1.5}}),
+        dot_chart({"untrained": {"R@1": 0.93}, "trained": {"R@1": (0.97, 0.98, 0.99)}}),
         embedding_scatter(points, labels[:200]),
         tsne_scatter(points, labels[:200]),
         parallel_coordinates(RUNS, ["margin", "strategy"], RESULTS),
@@ -356,6 +366,84 @@ def test_other_parts_that_do_not_fit_are_refused(gallery):
         neighbour_grid(*gallery, indices, np.zeros((3, 2)))
     with pytest.raises(ValueError, match="distances must be finite"):
         neighbour_grid(*gallery, indices, [[0], [1], [np.nan]])
+
+
+# Triplets ----------------------------------------------------------------------------------------
+
+
+def test_a_triplet_is_shown_in_its_roles(sample):
+    images, labels = sample
+    triplets = [[0, 5, 1], [9, 1, 3]]
+    figure = triplet_grid(images, labels, triplets, [[2.5, 2.25], [1, 3]], ["hard", "easy"])
+    shown, frames = tiles_of(figure, rows=2, columns=3)
+    np.testing.assert_allclose(shown.astype(int), images[np.ravel(triplets)].astype(int), atol=4)
+    assert frames[1:3] == frames[4:] == [figures.RIGHT_COLOR, figures.WRONG_COLOR]
+    captions = captions_of(figure)
+    assert captions[0] == f"{labels[0]}<br>hard"
+    assert captions[1].endswith("d(a,p) 2.50")
+    assert captions[5].endswith("d(a,n) 3.00")
+    assert "hard: anchor" in alt_text(figure)
+    assert "at distance 2.25" in alt_text(figure)
+    assert list(figure.data[2].text) == ["anchor", "positive", "negative"]
+
+
+def test_triplets_that_do_not_fit_are_refused(sample):
+    with pytest.raises(ValueError, match=r"shape \(T, 3\)"):
+        triplet_grid(*sample, [[0, 1]], [[1, 2]], ["hard"])
+    with pytest.raises(ValueError, match=r"got .* and 2 kinds"):
+        triplet_grid(*sample, [[0, 1, 2]], [[1, 2]], ["hard", "easy"])
+    with pytest.raises(ValueError, match="among the 2000 images"):
+        triplet_grid(*sample, [[0, 1, 2000]], [[1, 2]], ["hard"])
+    with pytest.raises(ValueError, match="distances must"):
+        triplet_grid(*sample, [[0, 1, 2]], [[1]], ["hard"])
+
+
+def test_the_hinge_bends_where_a_triplet_becomes_easy():
+    figure = hinge_curve(1.0, 0.5)
+    assert list(zip(figure.data[0].x, figure.data[0].y, strict=True))[:2] == [(0, 1.5), (1.5, 0)]
+    assert [(shape.x0, shape.x1) for shape in figure.layout.shapes][:2] == [(0, 1), (1, 1.5)]
+    for words in ("margin 0.5", "at 1:", "0 at 1.5"):
+        assert words in alt_text(figure)
+    with pytest.raises(ValueError, match="above 0"):
+        hinge_curve(0.0, 0.5)
+
+
+# Dots --------------------------------------------------------------------------------------------
+
+
+def test_every_number_has_its_dot_its_row_and_its_words():
+    rows = {"untrained": {"R@1": 0.934, "MAP@R": 0.298}, "trained": {"MAP@R": (0.8, 0.849, 0.9)}}
+    figure = dot_chart(rows, value_title="share", digits=3)
+    dots = {trace.name: trace for trace in figure.data if trace.mode == "markers"}
+    assert list(dots) == ["R@1", "MAP@R"]
+    assert list(dots["R@1"].x) == [0.934]
+    assert list(dots["MAP@R"].x) == [0.298, 0.849]
+    assert dots["R@1"].marker.symbol != dots["MAP@R"].marker.symbol
+    assert not dots["R@1"].error_x.visible
+    np.testing.assert_allclose(dots["MAP@R"].error_x.array, [0, 0.051])
+    np.testing.assert_allclose(dots["MAP@R"].error_x.arrayminus, [0, 0.049])
+    assert [each.text for each in figure.layout.annotations] == ["0.934", "0.298", "0.849"]
+    assert "trained: MAP@R 0.849 (0.800 to 0.900)." in alt_text(figure)
+    assert figure.layout.showlegend
+    low, high = figure.layout.xaxis.range
+    assert low < 0 < 0.934 < high
+
+
+def test_dots_below_zero_keep_zero_on_the_axis():
+    figure = dot_chart({"difference": {"mean": (-0.003, -0.002, -0.001)}}, digits=4)
+    low, high = figure.layout.xaxis.range
+    assert low < -0.003
+    assert high > 0
+    assert not figure.layout.showlegend
+    assert figure.layout.annotations[0].text == "-0.0020"
+
+
+@pytest.mark.parametrize("given", [np.nan, np.inf, (1, 0, 2), (0, 1, np.inf)])
+def test_what_is_no_number_or_interval_has_no_dot(given):
+    with pytest.raises(ValueError, match="finite number"):
+        dot_chart({"row": {"value": given}})
+    with pytest.raises(ValueError, match="at least one number"):
+        dot_chart({})
 
 
 # Curves ------------------------------------------------------------------------------------------
@@ -682,3 +770,63 @@ def test_labels_and_ticks_have_room():
 def test_runs_that_cannot_be_drawn_are_refused(rows, names, options, said):
     with pytest.raises(ValueError, match=said):
         parallel_coordinates(rows, names, RESULTS, **options)
+
+
+# Mining ------------------------------------------------------------------------------------------
+
+
+def test_both_axes_of_growth_are_logarithmic_and_lines_may_have_gaps():
+    lines = {"cube": [1.0, 1000.0, np.nan], "sorted": [0.5, 5.0, 50.0]}
+    figure = growth_chart([1, 10, 100], {"memory (MB)": lines})
+    cube, by_sorting = figure.data
+    np.testing.assert_allclose(cube.y, [0, 3, np.nan])
+    np.testing.assert_allclose(by_sorting.x, [0, 1, 2])
+    assert list(by_sorting.text) == ["0.500", "5.00", "50.0"]
+    assert dict(zip(figure.layout.yaxis.tickvals, figure.layout.yaxis.ticktext, strict=True)) == {
+        0: "1",
+        1: "10",
+        2: "100",
+        3: "1,000",
+    }
+    assert list(figure.layout.xaxis.ticktext) == ["1", "10", "100"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "values", "said"),
+    [
+        ([0, 1], [1.0, 2.0], "0 and less"),
+        ([1, 2], [1.0, 0.0], "0 and less"),
+        ([2, 1], [1.0, 1.0], "increase"),
+    ],
+)
+def test_growth_that_has_no_logarithm_is_refused(sizes, values, said):
+    with pytest.raises(ValueError, match=said):
+        growth_chart(sizes, {"time (s)": {"sorted": values}})
+
+
+def test_a_row_fills_what_it_is_about_and_shades_hard_and_semi_hard():
+    rows = {
+        "near": {"positive": 1, "picked": [0, 2], "until": 1.5},
+        "no range": {"positive": 0, "picked": []},
+    }
+    figure = anchor_line([3.0, 1.0], [1.2, 4.0, 0.5], rows, picked="taken")
+    points = {trace.name: list(zip(trace.x, trace.y, strict=True)) for trace in figure.data}
+    assert points["anchor"] == [(0, 0), (0, 1)]
+    assert points["positive of the row"] == [(1, 0), (3, 1)]
+    assert points["other positive"] == [(3, 0), (1, 1)]
+    assert points["taken"] == [(1.2, 0), (0.5, 0)]
+    assert sorted(points["other negative"]) == [(0.5, 1), (1.2, 1), (4.0, 0), (4.0, 1)]
+    assert [(shape.x0, shape.x1) for shape in figure.layout.shapes] == [(0, 1), (1, 1.5)]
+    assert {"hard", "semi-hard"} <= points.keys()
+    assert "near: taken at 0.50, 1.20. no range: none." in alt_text(figure)
+
+
+@pytest.mark.parametrize("bad", [[-1.0], [np.nan], [np.inf], [[1.0]]])
+def test_what_is_no_distance_is_refused(bad):
+    with pytest.raises(ValueError, match="negatives must be distances"):
+        anchor_line([1.0], bad, {"row": {"positive": 0, "picked": []}})
+
+
+def test_a_line_without_rows_is_refused():
+    with pytest.raises(ValueError, match="at least one row"):
+        anchor_line([1.0], [2.0], {})

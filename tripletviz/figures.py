@@ -18,7 +18,7 @@ from plotly.subplots import make_subplots
 
 from ._validation import class_labels, positive_integer
 from .evaluation import recall_at_k
-from .palette import CLASS_COLORS
+from .palette import CATEGORY_COLORS, CLASS_COLORS, ROLE_COLORS
 
 CLASS_SYMBOLS = (
     "circle",
@@ -58,6 +58,8 @@ _PANEL = 140  # height of a panel of curves
 # From here on points are drawn by WebGL. With 10,000 of them SVG is as fast as WebGL in software,
 # and it is seen where the browser has no WebGL.
 _MANY_POINTS = 20_000
+
+_ZONE = 0.22  # opacity of what lies behind points
 
 _CLASS_LEGEND = {"title": {"text": "class", "font": {"size": _FONT}}, "itemsizing": "constant"}
 
@@ -198,6 +200,160 @@ def neighbour_grid(
     )
 
 
+def triplet_grid(images, labels, triplets, distances, kinds, title=None):
+    """In each row a triplet: anchor, positive and negative, with its kind and its two distances.
+
+    The positive has a blue frame, the negative an orange one.
+
+    Args:
+        images: uint8 of shape `(N, height, width)`, or as in `digit_grid`.
+        labels: integers of shape `(N,)`.
+        triplets: integers of shape `(T, 3)`: positions of anchor, positive and negative.
+        distances: floats of shape `(T, 2)`: d(a, p) and d(a, n).
+        kinds: T texts, such as `"hard"`.
+        title: the finding, or a question; `None` for a plain one.
+
+    Returns:
+        A `plotly.graph_objects.Figure`.
+
+    Raises:
+        ValueError: shapes that do not fit together, or positions outside the images.
+
+    Example:
+
+    ```python
+    triplet_grid(images, labels, [[0, 14, 3]], [[2.5, 2.2]], ["hard"])
+    ```
+    """
+    labels = class_labels(labels, len(images), of="images")
+    triplets = np.asarray(triplets)
+    if triplets.ndim != 2 or triplets.shape[1] != 3 or not len(triplets) == len(kinds) > 0:
+        raise ValueError(
+            "triplets must have shape (T, 3), with a kind for each, "
+            f"got {triplets.shape} and {len(kinds)} kinds."
+        )
+    if triplets.min() < 0 or triplets.max() >= len(labels):
+        raise ValueError(f"triplets must be positions among the {len(labels)} images.")
+    beneath = _distance_texts(distances, (len(triplets), 2))
+    captions, said = [], []
+    for triplet, (near, far), kind in zip(triplets, beneath, kinds, strict=True):
+        a, p, n = labels[triplet]
+        captions += [f"{a}<br>{kind}", f"{p}<br>d(a,p) {near}", f"{n}<br>d(a,n) {far}"]
+        said.append(
+            f"{kind}: anchor {a}, positive {p} at distance {near}, negative {n} at distance {far}"
+        )
+    return _sheet_figure(
+        _checked_images(np.asarray(images)[triplets.ravel()], "images"),
+        [_INK_COLOR, RIGHT_COLOR, WRONG_COLOR] * len(triplets),
+        captions,
+        3,
+        title or "How hard is each triplet?",
+        f"{_count(len(triplets), 'triplet')}. {'; '.join(said)}.",
+        headings=["anchor", "positive", "negative"],
+    )
+
+
+def hinge_curve(positive_distance, margin, title=None):
+    """The loss of a triplet against the distance of its negative, with the three kinds' zones.
+
+    Args:
+        positive_distance: d(a, p), above 0.
+        margin: number, above 0.
+        title: the finding, or a question; `None` for a plain one.
+
+    Returns:
+        A `plotly.graph_objects.Figure`.
+
+    Raises:
+        ValueError: a number that is not above 0.
+
+    Example:
+
+    ```python
+    hinge_curve(positive_distance=1.0, margin=0.5)
+    ```
+    """
+    if not (0 < positive_distance < math.inf and 0 < margin < math.inf):
+        raise ValueError(
+            "positive_distance and margin must be above 0, "
+            f"got {positive_distance!r} and {margin!r}."
+        )
+    edge = positive_distance + margin
+    end = edge + max(margin, positive_distance / 2)
+    places = np.linspace(0, end, 61)
+    losses = np.maximum(positive_distance - places + margin, 0)
+    figure = go.Figure(
+        go.Scatter(
+            x=[0, edge, end],
+            y=[edge, 0, 0],
+            mode="lines",
+            line={"color": _INK_COLOR, "width": 3},
+            hoverinfo="skip",
+        )
+    )
+    # Invisible, so that pointing anywhere along the line says its values.
+    figure.add_scatter(
+        x=places,
+        y=losses,
+        mode="markers",
+        marker={"opacity": 0, "size": 12},
+        hovertemplate="d(a, n) = %{x:.2f}<br>loss %{y:.2f}<extra></extra>",
+    )
+    zones = {"hard": (0, positive_distance), "semi-hard": (positive_distance, edge)}
+    for kind, (left, right) in (zones | {"easy": (edge, end)}).items():
+        color = CATEGORY_COLORS[kind]
+        figure.add_vrect(x0=left, x1=right, fillcolor=color, opacity=0.18, line_width=0)
+        figure.add_annotation(
+            x=(left + right) / 2,
+            y=1,
+            yref="paper",
+            text=f"<b>{kind}</b>",
+            showarrow=False,
+            yanchor="bottom",
+            font={"size": _SMALL_FONT},
+        )
+    # On the line, where a zone ends: the loss is the margin there, and zero.
+    figure.add_scatter(
+        x=[positive_distance, edge],
+        y=[margin, 0],
+        mode="markers",
+        marker={"color": _INK_COLOR, "size": 9},
+        hoverinfo="skip",
+    )
+    figure.update_xaxes(
+        title_text="d(a, n), distance from anchor to negative",
+        range=[0, end],
+        tickvals=[0, positive_distance, edge],
+        ticktext=["0", f"d(a, p)<br>= {positive_distance:g}", f"d(a, p) + m<br>= {edge:g}"],
+        zeroline=False,
+        automargin=True,
+        **_AXIS_FONTS,
+    )
+    figure.update_yaxes(
+        title_text="loss",
+        range=[-0.03 * edge, 1.05 * edge],
+        tickvals=[0, margin, edge],
+        ticktext=["0", f"m = {margin:g}", f"{edge:g}"],
+        zeroline=False,
+        automargin=True,
+        **_AXIS_FONTS,
+    )
+    alt = (
+        f"The loss falls in a straight line from {edge:g}, where the negative lies on the anchor, "
+        f"to the margin {margin:g} where it is as far as the positive, at {positive_distance:g}: "
+        f"up to there the triplet is hard. It falls on to 0 at {edge:g}: up to there it is "
+        "semi-hard. Beyond, it is easy, and the loss stays 0."
+    )
+    return _finished(
+        figure,
+        title or "How does the loss depend on the negative?",
+        alt,
+        plot_height=270,
+        margin={"l": 20, "r": 20, "b": 60},
+        showlegend=False,
+    )
+
+
 def training_curves(steps, curves, title=None, step_title="training step", scale="log"):
     """Curves of a training, one panel beneath the other on a shared axis of steps.
 
@@ -263,6 +419,363 @@ def training_curves(steps, curves, title=None, step_title="training step", scale
         plot_height=(_PANEL + 30) * len(panels),
         margin={"l": 20, "r": 32 + 8 * letters if named else 20, "b": 60},
         showlegend=False,
+    )
+
+
+def curve_grid(runs, panels, title=None, step_title="step"):
+    """Curves of several trainings side by side: a column a training, a row what was measured.
+
+    All of a row share one vertical axis, so that its trainings can be compared.
+
+    Args:
+        runs: a dict from the name of each training to a dict from panel names to a pair `(steps,
+            values)` of shape `(S,)`; NaN leaves a gap.
+        panels: a dict from panel names to options: `range`, the ends of the vertical axis; `log`,
+            whether it is logarithmic; `level`, a value at which a dashed line is drawn; `height`,
+            how high the panel is, other panels being 1.
+        title: the finding, or a question; `None` for a plain one.
+        step_title: label of the horizontal axes.
+
+    Returns:
+        A `plotly.graph_objects.Figure`.
+
+    Raises:
+        ValueError: if there is nothing to draw, or steps and values do not fit.
+
+    Example:
+
+    ```python
+    runs = {"A": {"loss": ([0, 1, 2], [0.9, 0.7, 0.6])}, "B": {"loss": ([0, 1], [0.9, 0.5])}}
+    curve_grid(runs, {"loss": {"range": (0, 1)}})
+    ```
+    """
+    if not runs or not panels:
+        raise ValueError("there must be at least one training and one panel.")
+    figure = make_subplots(
+        rows=len(panels),
+        cols=len(runs),
+        shared_xaxes="all",
+        shared_yaxes="rows",
+        vertical_spacing=0.06,
+        horizontal_spacing=0.03,
+        row_heights=[options.get("height", 1.0) for options in panels.values()],
+        column_titles=list(runs),
+    )
+    said = []
+    for column, (run, curves) in enumerate(runs.items(), start=1):
+        for row, (panel, options) in enumerate(panels.items(), start=1):
+            steps = _checked_steps(curves[panel][0])
+            (values,) = _checked_curves({panel: curves[panel][1]}, len(steps))[panel].values()
+            trace = _line(steps, steps, values, run, column - 1)
+            trace.update(mode="lines", line={"dash": "solid", "width": 2.5}, customdata=None)
+            trace.update(y=[float(f"{value:.4g}") for value in values], marker=None)
+            trace.update(hovertemplate="%{y:.4g}<br>step %{x:,}<extra></extra>")
+            if "range" in options and not options.get("log"):
+                _keep_near(trace, *options["range"])
+            figure.add_trace(trace, row=row, col=column)
+            if "level" in options:
+                line = {"color": _INK_COLOR, "dash": "dash", "width": 1}
+                figure.add_hline(options["level"], row=row, col=column, line=line)
+            said.append(f"Training {run}, {_curve_in_words(panel, panel, values)}")
+    for row, (panel, options) in enumerate(panels.items(), start=1):
+        axis = {"type": "log", "dtick": 2, "exponentformat": "power"} if options.get("log") else {}
+        ends = options.get("range")
+        if ends is not None:
+            axis["range"] = np.log10(ends).tolist() if options.get("log") else list(ends)
+        figure.update_yaxes(row=row, **axis)
+        figure.update_yaxes(title_text=_wrapped(panel, 16), row=row, col=1)
+    figure.update_xaxes(title_text=step_title, row=len(panels), **_AXIS_FONTS)
+    figure.update_yaxes(automargin=True, **_AXIS_FONTS)
+    # The names of the trainings stand above their columns.
+    figure.update_annotations(font={"size": 16, "weight": 600})
+    return _finished(
+        figure,
+        title or f"What happened in {_count(len(runs), 'training')}?",
+        " ".join(said),
+        plot_height=86 * len(panels) + 24,
+        margin={"l": 20, "r": 10, "b": 50},
+        showlegend=False,
+    )
+
+
+def _keep_near(trace, low, high):
+    """Draw what lies outside a panel just outside it; the true values appear where one points."""
+    room = 0.1 * (high - low)
+    drawn = np.clip(trace.y, low - room, high + room)
+    if (drawn < trace.y).any() or (drawn > trace.y).any():
+        trace.update(y=drawn, customdata=trace.y)
+        trace.update(hovertemplate="%{customdata:.4g}<br>step %{x:,}<extra></extra>")
+
+
+def growth_chart(sizes, panels, title=None, size_title="batch size B"):
+    """How costs grow with a size: one panel beneath the other, both axes logarithmic.
+
+    On such axes a power of the size is a straight line, and a steeper line is a higher power.
+
+    Args:
+        sizes: positive integers of shape `(S,)`, increasing.
+        panels: a dict from the label of a panel's vertical axis, with its unit, to a dict from line
+            names to positive values of shape `(S,)`. NaN leaves a gap.
+        title: the finding, or a question; `None` for a plain one.
+        size_title: label of the horizontal axis; that it is logarithmic is added.
+
+    Returns:
+        A `plotly.graph_objects.Figure`.
+
+    Raises:
+        ValueError: sizes that do not increase, values that do not fit them or are not above 0, or
+            nothing to draw.
+
+    Example:
+
+    ```python
+    growth_chart([64, 256], {"memory (bytes)": {"cube": [2.6e5, 1.7e7], "sorted": [4e3, 6.6e4]}})
+    ```
+    """
+    sizes = _checked_steps(sizes)
+    panels = _checked_curves(panels, len(sizes))
+    for panel, lines in panels.items():
+        if sizes[0] < 1 or any((values <= 0).any() for values in lines.values()):
+            raise ValueError(f"{panel!r}: a logarithmic axis has no place for 0 and less.")
+    figure = make_subplots(rows=len(panels), shared_xaxes=True, vertical_spacing=0.06)
+    positions = np.log10(sizes)
+    for row, (panel, lines) in enumerate(panels.items(), start=1):
+        logarithms = {name: np.log10(values) for name, values in lines.items()}
+        for number, (name, values) in enumerate(logarithms.items()):
+            trace = _line(positions, sizes, values, name, number)
+            trace.text = [_three_digits(value) for value in lines[name]]
+            trace.hovertemplate = f"{name}: %{{text}}<br>size %{{customdata:,}}<extra></extra>"
+            figure.add_trace(trace, row=row, col=1)
+        ends = np.concatenate(list(logarithms.values()))
+        low, high = np.nanmin(ends) - 0.3, np.nanmax(ends) + 0.3
+        powers = range(math.ceil(low), math.floor(high) + 1)
+        powers = [power for power in powers if power % math.ceil((high - low) / 6) == 0]
+        figure.update_yaxes(
+            title_text=_wrapped(panel, 18),
+            range=[low, high],
+            tickvals=powers,
+            ticktext=[f"{10.0**power:,.{max(-power, 0)}f}" for power in powers],
+            row=row,
+            col=1,
+        )
+        _name_lines_at_end(figure, positions, logarithms, _PANEL / (high - low), row)
+    figure.update_xaxes(tickvals=positions, ticktext=[f"{size:,}" for size in sizes], **_AXIS_FONTS)
+    figure.update_xaxes(title_text=f"{size_title} (logarithmic)", row=len(panels), col=1)
+    margin = 0.04 * (positions[-1] - positions[0] or 1)
+    figure.update_xaxes(range=[positions[0] - margin, positions[-1] + margin])
+    figure.update_yaxes(automargin=True, **_AXIS_FONTS)
+    words = (_curve_in_words(panel, *line) for panel in panels for line in panels[panel].items())
+    alt = f"Lines over {size_title} from {sizes[0]:,} to {sizes[-1]:,}, both axes logarithmic. "
+    named = [_wrapped(name, 14) for lines in panels.values() for name in lines]
+    letters = max(len(line) for name in named for line in name.split("<br>"))
+    return _finished(
+        figure,
+        title or "How do the costs grow?",
+        alt + " ".join(words),
+        plot_height=(_PANEL + 30) * len(panels),
+        margin={"l": 20, "r": 32 + 8 * letters, "b": 60},
+        showlegend=False,
+    )
+
+
+def dot_chart(rows, title=None, value_title="value", digits=3):
+    """Numbers to compare: a group of lines for each row, and in it a marker for each series.
+
+    Args:
+        rows: a dict from the name of a row to a dict from names of series to a number, or to three
+            numbers: the lower end of an interval, the value, and the upper end.
+        title: the finding, or a question; `None` for a plain one.
+        value_title: label of the axis, with its unit if it has one.
+        digits: digits after the point of the numbers beside the markers.
+
+    Returns:
+        A `plotly.graph_objects.Figure`. Its axis contains 0.
+
+    Raises:
+        ValueError: nothing to draw, or what is no finite number and no interval around one.
+
+    Example:
+
+    ```python
+    dot_chart({"untrained": {"R@1": 0.93, "MAP@R": 0.3}, "trained": {"R@1": 0.98, "MAP@R": 0.9}})
+    ```
+    """
+    rows = {name: _checked_intervals(name, series) for name, series in rows.items()}
+    names = list(dict.fromkeys(name for series in rows.values() for name in series))
+    if not names:
+        raise ValueError("rows must hold at least one number, got none.")
+    given = [number for series in rows.values() for each in series.values() for number in each]
+    low, high = min(0.0, *given), max(0.0, *given)
+    room = (high - low) or 1.0
+    pitch, middle, figure = len(names) + 0.8, (len(names) - 1) / 2, go.Figure()
+    for number, name in enumerate(names):
+        there = [(row, *rows[key][name]) for row, key in enumerate(rows) if name in rows[key]]
+        row, lower, value, upper = np.array(there, float).T
+        color, symbol = _class_style(number)
+        level = -(row * pitch + number)
+        figure.add_scatter(
+            x=np.stack([0 * value, value, value * np.nan], axis=1).ravel(),
+            y=np.repeat(level, 3),
+            mode="lines",
+            line={"color": color, "width": 2},
+            opacity=0.35,
+            hoverinfo="skip",
+            showlegend=False,
+        )
+        ends = {"array": upper - value, "arrayminus": value - lower, "thickness": 2, "width": 6}
+        ends |= {"type": "data", "symmetric": False, "visible": bool((upper > lower).any())}
+        figure.add_scatter(
+            x=value,
+            y=level,
+            name=name,
+            mode="markers",
+            marker={"color": color, "symbol": symbol, "size": 12},
+            error_x=ends,
+            hovertemplate=f"{name}: %{{x:.{digits}f}}<extra></extra>",
+        )
+        for height, end, shown in zip(level, np.maximum(upper, 0), value, strict=True):
+            place = {"xanchor": "left", "xshift": 10, "showarrow": False}
+            text = f"{shown:.{digits}f}"
+            figure.add_annotation(x=end, y=height, text=text, font={"size": _SMALL_FONT}, **place)
+    figure.update_xaxes(
+        title_text=_wrapped(value_title, 40),
+        range=[low - 0.03 * room, high + 0.2 * room],
+        zeroline=True,
+        zerolinecolor=_EDGE_COLOR,
+        **_AXIS_FONTS,
+    )
+    figure.update_yaxes(
+        tickvals=[-(row * pitch + middle) for row in range(len(rows))],
+        ticktext=[_wrapped(name, 18) for name in rows],
+        range=[-(len(rows) * pitch - 0.8 - 0.2), 0.8],
+        showgrid=False,
+        zeroline=False,
+        automargin=True,
+        fixedrange=True,
+        tickfont={"size": _SMALL_FONT},
+    )
+    words = (
+        f"{row}: {', '.join(_interval_in_words(name, *series[name], digits) for name in series)}."
+        for row, series in rows.items()
+    )
+    return _finished(
+        figure,
+        title or "How do these compare?",
+        f"Dots on lines, by {value_title}. {' '.join(words)}",
+        # Two lines of a row's name need as much.
+        plot_height=24 * len(rows) * max(pitch, 2),
+        margin={"l": 20, "r": 20, "b": 100 if len(names) > 1 else 60},
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
+        showlegend=len(names) > 1,
+    )
+
+
+def anchor_line(
+    positives, negatives, rows, title=None, picked="active negative", unit="distance to the anchor"
+):
+    """One anchor's positives and negatives on a line, by their distance to it; a row a question.
+
+    The anchor is a diamond at 0, positives are circles, negatives squares. What a row is about is
+    filled, the rest hollow.
+
+    Args:
+        positives: distances of the positives, floats of shape `(P,)`.
+        negatives: distances of the negatives, floats of shape `(N,)`.
+        rows: a dict from what stands above a row to a dict with `positive`, the index of the
+            positive it is about; `picked`, the indices of the negatives that it picks; and, to
+            shade where a negative is hard and where it is semi-hard, `until`, the distance at which
+            the semi-hard ones end.
+        title: the finding, or a question; `None` for a plain one.
+        picked: what a filled negative is called.
+        unit: label of the axis.
+
+    Returns:
+        A `plotly.graph_objects.Figure`.
+
+    Raises:
+        ValueError: distances that are no flat list of numbers at least 0, or no rows.
+
+    Example:
+
+    ```python
+    row = {"positive": 0, "picked": [1], "until": 1.5}
+    anchor_line([1.0], [2.0, 1.2], {"Below 1.5 lies one negative": row})
+    ```
+    """
+    distances = {"positives": positives, "negatives": negatives}
+    for name, values in distances.items():
+        values = distances[name] = np.asarray(values, float)
+        if values.ndim != 1 or not (values >= 0).all() or np.isinf(values).any():
+            raise ValueError(f"{name} must be distances, a flat list of numbers at least 0.")
+    if not rows:
+        raise ValueError("rows must hold at least one row, got none.")
+    positives, negatives = distances.values()
+    reach = 1.04 * max(positives.max(initial=0), negatives.max(initial=0)) or 1.0
+    figure = go.Figure()
+    zones = set()
+    for level, row in enumerate(rows.values()):
+        positive = positives[row["positive"]]
+        for kind, since, until in (
+            ("hard", 0.0, positive),
+            ("semi-hard", positive, row.get("until", positive)),
+        ):
+            if "until" in row:
+                zones.add(kind)
+                place = {"x0": since, "x1": until, "y0": level - 0.22, "y1": level + 0.22}
+                color = {"fillcolor": CATEGORY_COLORS[kind], "opacity": _ZONE, "line_width": 0}
+                figure.add_shape(layer="below", **place, **color)
+    taken = [(level, row["positive"]) for level, row in enumerate(rows.values())]
+    chosen = [(level, index) for level, row in enumerate(rows.values()) for index in row["picked"]]
+    groups = {
+        "anchor": ("diamond", _INK_COLOR, [(level, 0) for level in range(len(rows))], [0.0]),
+        "positive of the row": ("circle", ROLE_COLORS["positive"], taken, positives),
+        "other positive": ("circle-open", ROLE_COLORS["positive"], taken, positives),
+        picked: ("square", ROLE_COLORS["negative"], chosen, negatives),
+        "other negative": ("square-open", ROLE_COLORS["negative"], chosen, negatives),
+    }
+    for name, (symbol, color, places, values) in groups.items():
+        if symbol.endswith("open"):
+            every = [(level, index) for level in range(len(rows)) for index in range(len(values))]
+            places = [place for place in every if place not in places]
+        figure.add_scatter(
+            x=[values[index] for _, index in places],
+            y=[level for level, _ in places],
+            mode="markers",
+            name=name,
+            marker={"symbol": symbol, "color": color, "size": 12, "line_width": 1.5},
+            hovertemplate=f"{name}: %{{x:.3f}}<extra></extra>",
+        )
+    for kind in sorted(zones):  # shapes have no entry in a legend
+        marker = {"symbol": "square", "color": CATEGORY_COLORS[kind], "size": 14, "opacity": _ZONE}
+        figure.add_scatter(x=[None], y=[None], mode="markers", name=kind, marker=marker)
+    for level, text in enumerate(rows):
+        place = {"x": 0, "y": level, "xref": "paper", "xanchor": "left", "yshift": 24}
+        figure.add_annotation(
+            text=text, showarrow=False, font={"size": _SMALL_FONT}, align="left", **place
+        )
+    figure.update_xaxes(title_text=unit, range=[-0.02 * reach, reach], **_AXIS_FONTS)
+    figure.update_xaxes(zeroline=False)
+    figure.update_yaxes(
+        range=[len(rows) - 0.6, -0.75], tickvals=list(range(len(rows))), showticklabels=False
+    )
+    alt = (
+        f"Distances to the anchor. Positives: {_numbers_in_words(positives)}. "
+        f"Negatives: {_numbers_in_words(negatives)}. "
+    )
+    alt += " ".join(
+        f"{text}: {picked} at {_numbers_in_words(negatives[row['picked']])}."
+        if len(row["picked"])
+        else f"{text}: none."
+        for text, row in rows.items()
+    )
+    return _finished(
+        figure,
+        title or "Which negatives belong to which positive?",
+        alt,
+        plot_height=68 * len(rows) + 20,
+        margin={"l": 10, "r": 10, "b": 110},
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
+        showlegend=True,
     )
 
 
@@ -439,6 +952,159 @@ def tsne_scatter(points, labels, embeddings=None, title=None, class_names=None):
         legend=_CLASS_LEGEND,
         showlegend=True,
     )
+
+
+def number_with_prediction(
+    measured, predicted, name="measured", low=None, high=None, unit="", title=None
+):
+    """A measured number and the one that was predicted, on one line.
+
+    Args:
+        measured: finite number.
+        predicted: finite number.
+        name: what was measured.
+        low: start of the line; `None`: left of both numbers, or 0.
+        high: its end; `None`: right of both numbers.
+        unit: unit of the numbers, for the axis.
+        title: the finding; `None` for a plain one.
+
+    Returns:
+        A `plotly.graph_objects.Figure`.
+
+    Raises:
+        ValueError: if a number is not finite.
+
+    Example:
+
+    ```python
+    number_with_prediction(0.94, 0.5, "R@1 of random weights", low=0, high=1)
+    ```
+    """
+    if not (math.isfinite(measured) and math.isfinite(predicted)):
+        raise ValueError(f"both numbers must be finite, got {measured} and {predicted}.")
+    both = (measured, predicted)
+    ends = [min(*both, 0 if low is None else low), max(*both, 0 if high is None else high)]
+    margin = 0.05 * ((ends[1] - ends[0]) or 1)
+    figure = go.Figure()
+    line = {"color": WRONG_COLOR, "width": 3, "dash": "dash"}
+    between = {"x": [predicted, measured], "y": [0, 0], "mode": "lines", "line": line}
+    figure.add_trace(go.Scatter(**between, hoverinfo="skip"))
+    for x, word, symbol, color, above in (
+        (predicted, "predicted", "diamond-open", WRONG_COLOR, False),
+        (measured, "measured", "circle", RIGHT_COLOR, True),
+    ):
+        text = f"{word} {plain_number(x)}"
+        marker = {"symbol": symbol, "size": 15, "color": color, "line": {"width": 3}}
+        figure.add_trace(
+            go.Scatter(
+                x=[x], y=[0], mode="markers", marker=marker, hovertemplate=f"{text}<extra></extra>"
+            )
+        )
+        part = (x - ends[0]) / ((ends[1] - ends[0]) or 1)
+        figure.add_annotation(
+            x=x,
+            y=0,
+            text=f"<b>{text}</b>" if above else text,
+            showarrow=False,
+            yshift=24 if above else -24,
+            # A word at the edge reaches inwards.
+            xanchor="left" if part < 0.12 else "right" if part > 0.88 else "center",
+            xshift=-8 if part < 0.12 else 8 if part > 0.88 else 0,
+            font={"size": _FONT},
+        )
+    figure.update_yaxes(visible=False, range=[-1, 1], fixedrange=True)
+    figure.update_xaxes(
+        title_text=_wrapped(f"{name} ({unit})" if unit else name, 40),
+        range=[ends[0] - margin, ends[1] + margin],
+        zeroline=False,
+        **_AXIS_FONTS,
+    )
+    alt = (
+        f"One line from {ends[0]:g} to {ends[1]:g}: {name} measured "
+        f"{plain_number(measured)}, predicted {plain_number(predicted)}."
+    )
+    return _finished(
+        figure,
+        title or f"How near is the prediction of {name}?",
+        alt,
+        plot_height=110,
+        margin={"l": 20, "r": 20, "b": 60},
+        showlegend=False,
+    )
+
+
+def curve_with_prediction(values, shape, name, shape_name, steps=None, title=None):
+    """A measured curve, and dashed over it the shape that was predicted for it.
+
+    The shape starts where the curve starts, and spans as much as the curve does; below zero it
+    does not go where the curve never is.
+
+    Args:
+        values: floats of shape `(S,)`, NaN where there is none.
+        shape: heights at equal distances along the axis, of shape `(H,)`, 0 first, the highest and
+            the lowest 1 apart.
+        name: what was measured, for its axis.
+        shape_name: the shape in words.
+        steps: integers of shape `(S,)` that increase, 0 or more; `None`: numbered from 1. From 0
+            to 100 or more the axis is logarithmic.
+        title: the finding, or a question; `None` for a plain one.
+
+    Returns:
+        A `plotly.graph_objects.Figure`.
+
+    Raises:
+        ValueError: values without a number, or steps that do not fit or do not increase.
+
+    Example:
+
+    ```python
+    curve_with_prediction([3, 2, 1.5, 1.4], [0, -0.5, -1], "loss", "falls", steps=[0, 5, 9, 20])
+    ```
+    """
+    values, shape = np.asarray(values, float), np.asarray(shape, float)
+    there = values[~np.isnan(values)]
+    if not there.size:
+        raise ValueError("values must hold at least one number, got none.")
+    given = _checked_steps(np.arange(1, len(values) + 1) if steps is None else steps)
+    scale = "log" if given[0] == 0 and given[-1] >= 100 else "linear"
+    start, span = there[0], float(np.ptp(there)) or abs(there[0]) / 2 or 1.0
+    if there.min() >= 0 < start and start + span * shape.min() < 0:
+        span = start / -shape.min()
+    heights, dense = start + span * shape, np.linspace(0, 1, len(shape))
+    # First at the steps alone, since lines of one panel share them; then as smooth as it is.
+    places = np.log10(given + 1.0) if scale == "log" else given
+    places = (places - places[0]) / ((places[-1] - places[0]) or 1)
+    figure = training_curves(
+        given,
+        {name: {"measured": values, "predicted": np.interp(places, dense, heights)}},
+        title=title or f"Does {name} go as predicted?",
+        step_title="measurement" if steps is None else "training step",
+        scale=scale,
+    )
+    measured, predicted = figure.data
+    predicted.update(
+        x=measured.x[0] + dense * (measured.x[-1] - measured.x[0]),
+        y=heights,
+        customdata=None,
+        mode="lines",
+        line={"dash": "dash", "width": 3},
+        hovertemplate=f"predicted: {shape_name}<extra></extra>",
+    )
+    for words in figure.layout.annotations:
+        words.text = words.text.replace(_SIGNS[1], "┅")  # a dashed line without marks
+    return figure
+
+
+def plain_number(value):
+    """A number as a person says it: four digits, or all of them before the point.
+
+    Args:
+        value: finite number.
+
+    Returns:
+        A string, for example `"0.9381"` or `"20,480"`.
+    """
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def alt_text(figure):
@@ -664,6 +1330,30 @@ def _curve_in_words(panel, name, values):
         f"{named}: from {_three_digits(there[0])} to {_three_digits(there[-1])}, "
         f"lowest {_three_digits(there.min())}, highest {_three_digits(there.max())}."
     )
+
+
+def _checked_intervals(row, series):
+    """Each number, or interval around a number, as (lower end, value, upper end)."""
+    checked = {}
+    for name, given in series.items():
+        values = np.asarray(given, float)
+        low, value, high = np.repeat(values, 3) if values.ndim == 0 else values
+        if not -math.inf < low <= value <= high < math.inf:
+            raise ValueError(
+                f"{row!r}, {name!r}: wanted is a finite number, or (low, value, high) in this "
+                f"order, got {given!r}."
+            )
+        checked[name] = (float(low), float(value), float(high))
+    return checked
+
+
+def _interval_in_words(name, low, value, high, digits):
+    interval = f" ({low:.{digits}f} to {high:.{digits}f})" if low < high else ""
+    return f"{name} {value:.{digits}f}{interval}"
+
+
+def _numbers_in_words(values):
+    return ", ".join(f"{value:.2f}" for value in np.sort(values)) or "none"
 
 
 # Runs --------------------------------------------------------------------------------------------

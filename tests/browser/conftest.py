@@ -7,9 +7,6 @@ Where there is no Chromium the tests are skipped, and say so.
 """
 
 import secrets
-import shutil
-import subprocess
-import tarfile
 from pathlib import Path
 
 import nbformat
@@ -20,10 +17,6 @@ from tripletviz.widgets._widget import load_script
 
 SCREENSHOTS = ROOT / "build" / "screenshots"
 LOCAL = ("file:", "data:", "blob:", "about:", "http://127.0.0.1:", "ws://127.0.0.1:")
-EXPORT_PACKAGES = {
-    "@jupyter-widgets/html-manager@1.0.15": "package/dist/embed-amd.js",
-    "requirejs@2.3.7": "package/require.js",
-}
 
 
 # ---------------------------------------------------------------- the browser
@@ -54,7 +47,7 @@ def new_page(browser):
         contexts.append(context)
         context.set_offline(offline)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(60_000)  # a machine that runs many things at once is slow
         page.on("console", lambda m: m.type == "error" and complaints.append(f"console: {m.text}"))
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
         page.on("request", lambda request: note_request(request.url))
@@ -183,47 +176,34 @@ def lab(lab_server, new_page):
 
 
 @pytest.fixture(scope="session")
-def export_assets(tmp_path_factory) -> Path:
-    """A folder with the scripts that an exported page with widgets loads from beside it."""
-    import anywidget
+def export_folder(tmp_path_factory) -> Path:
+    """A folder that has what pages load from beside them; without npm it may be out of reach."""
+    from tripletviz.lessons.publishing.assets import AssetError, copy_assets
+    from tripletviz.lessons.publishing.pages import ASSETS
 
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("no npm to fetch the widget manager of exported pages with")
-    folder = tmp_path_factory.mktemp("assets")
-    for package, member in EXPORT_PACKAGES.items():
-        fetched = subprocess.run(
-            [npm, "pack", "--silent", package], cwd=folder, capture_output=True, text=True
-        )
-        if fetched.returncode:
-            pytest.skip(f"npm could not fetch {package}: {fetched.stderr.strip()[-200:]}")
-        with tarfile.open(folder / fetched.stdout.split()[-1]) as archive:
-            (folder / Path(member).name).write_bytes(archive.extractfile(member).read())
-    script = Path(anywidget.__file__).parent / "nbextension" / "index.js"
-    shutil.copy(script, folder / "anywidget.js")
+    folder = tmp_path_factory.mktemp("pages")
+    try:
+        copy_assets(folder / ASSETS, slides=True)
+    except AssetError as error:
+        pytest.skip(str(error))
     return folder
 
 
 @pytest.fixture
-def export_html(export_assets, tmp_path, monkeypatch):
+def export_html(export_folder, monkeypatch):
     """Executes and exports: `export_html(notebook)` gives the path of a page without a network."""
     import nbclient
-    from nbconvert import HTMLExporter
+
+    from tripletviz.lessons.publishing.pages import export as export_page
 
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
     def export(notebook, *, execute=True) -> Path:
         if execute:
-            client = nbclient.NotebookClient(notebook, timeout=120, store_widget_state=True)
+            client = nbclient.NotebookClient(notebook, timeout=300, store_widget_state=True)
             client.execute()
-        exporter = HTMLExporter(
-            require_js_url="require.js", widget_renderer_url="embed-amd.js", mathjax_url=""
-        )
-        body, _ = exporter.from_notebook_node(notebook)
-        for script in ("require.js", "embed-amd.js", "anywidget.js"):
-            shutil.copy(export_assets / script, tmp_path / script)
-        path = tmp_path / "exported.html"
-        path.write_text(body, encoding="utf-8")
+        path = export_folder / f"{secrets.token_hex(4)}.html"
+        path.write_text(export_page(notebook, "Exported"), encoding="utf-8")
         return path
 
     return export

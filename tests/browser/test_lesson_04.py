@@ -49,6 +49,57 @@ def test_the_lesson_runs_and_its_player_plays(lab, lesson, screenshot):
     notebook.page.wait_for_function("(shown) => shown.innerText !== 'step 0'", arg=readout)
     assert canvas.evaluate("(canvas) => canvas.toDataURL()") != start
     screenshot(notebook.page, "lesson-04-player-1280")
+    check_questions(notebook, screenshot)
+
+
+def check_questions(notebook, screenshot):
+    """Who answers a question late may still compare, and a quiz explains."""
+    (compared,) = (text for text in shown_texts(notebook) if text.startswith("Fraction of"))
+    assert "Nothing was predicted." in compared
+    asked = bring_widget(notebook, "fraction_guess = predict(")
+    asked.get_by_role("radio", name="falls").first.click()
+    asked.locator(".status", has_text="Your prediction: falls.").wait_for()
+    notebook.page.evaluate(
+        """() => {
+          const { content } = window.jupyterapp.shell.currentWidget;
+          content.activeCellIndex = content.widgets.findIndex((cell) =>
+            cell.model.sharedModel.getSource().startsWith("compare(loss_guess"));
+          return window.jupyterapp.commands.execute("notebook:run-cell").then(() => null);
+        }"""
+    )
+    notebook.wait_until_idle()
+    titles = [
+        each["data"]["application/vnd.plotly.v1+json"]["layout"]["title"]["text"]
+        for each in outputs(notebook)
+        if "application/vnd.plotly.v1+json" in each.get("data", {})
+    ]
+    (title,) = (each.replace("<br>", " ") for each in titles if each.startswith("Fraction of"))
+    assert title.endswith("You predicted “falls”: it does")
+    quiz = bring_widget(notebook, 'quiz(\n    "A batch-all loss is level')
+    quiz.get_by_role("radio", name="The network learns").click()
+    quiz.locator(".why:visible", has_text="Right.").wait_for()
+    screenshot(notebook.page, "lesson-04-quiz-1280")
+
+
+def bring_widget(notebook, start):
+    """Scrolls to the cell whose source starts so, until it shows its widget, and gives that."""
+    notebook.page.wait_for_function(
+        """async (start) => {
+          const { content } = window.jupyterapp.shell.currentWidget;
+          const i = content.widgets.findIndex((cell) =>
+            cell.model.sharedModel.getSource().startsWith(start));
+          content.activeCellIndex = i;
+          await content.scrollToItem(i, "start");
+          return content.widgets[i].node.querySelector("[class^=tripletviz-]") !== null;
+        }""",
+        arg=start,
+        polling=100,
+    )
+    return notebook.page.locator(".jp-Notebook .jp-mod-active [class^=tripletviz-]")
+
+
+def shown_texts(notebook):
+    return [each["data"].get("text/plain", "") for each in outputs(notebook) if "data" in each]
 
 
 def test_an_interrupt_keeps_the_network(lab, lesson):

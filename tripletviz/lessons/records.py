@@ -35,7 +35,9 @@ def record(name, value, text=None):
     json.dumps(value, allow_nan=False)
     if text is None:
         is_fraction = isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral)
-        text = f"{name}: {value:.4f}" if is_fraction else f"{name}: {value}"
+        # Zeros at the end would claim digits that were rounded away.
+        shown = np.format_float_positional(value, precision=4, trim="0") if is_fraction else value
+        text = f"{name}: {shown}"
     display({"text/plain": text}, raw=True, metadata={_KEY: {"name": name, "value": value}})
 
 

@@ -1,6 +1,7 @@
 """Executes notebooks without a display: ``python -m tripletviz.lessons.runner``."""
 
 import argparse
+import copy
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from nbformat.sign import NotebookNotary
 
 from .profiles import use_profile
 
+_WIDGET = "application/vnd.jupyter.widget-view+json"
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
@@ -77,7 +79,7 @@ def publish(executed, notebook):
 
     Kept is what a reader of a code host's page needs: texts, records and figures. Left out are
     widgets (their state is large, and dead without a kernel), what goes to standard error, and
-    everything that papermill added.
+    everything that papermill added. A widget that says in Markdown what it asks leaves that.
 
     Args:
         executed: `nbformat.NotebookNode` of the executed copy.
@@ -91,17 +93,27 @@ def publish(executed, notebook):
             continue
         count += 1
         cell.execution_count = count
-        cell.outputs = [each for each in ran[cell.id].outputs if _is_for_readers(each)]
+        outputs = [_without_widget(each) for each in ran[cell.id].outputs]
+        cell.outputs = [each for each in outputs if _is_for_readers(each)]
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = count
     nbformat.write(published, notebook)
 
 
+def _without_widget(output):
+    """The output; of a widget that has a text for readers, that text alone."""
+    if "text/markdown" not in output.get("data", {}) or _WIDGET not in output.data:
+        return output
+    output = copy.deepcopy(output)
+    del output.data[_WIDGET]
+    return output
+
+
 def _is_for_readers(output):
     if output.output_type == "stream":
         return output.name == "stdout"
-    return "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
+    return _WIDGET not in output.get("data", {})
 
 
 def main():

@@ -1,0 +1,156 @@
+"""The site: every page of it opened in a real browser, with no network."""
+
+import functools
+import html
+import http.server
+import re
+import threading
+from urllib.parse import unquote
+
+import pytest
+from lab_server import pause
+
+from tripletviz.lessons.publishing import make_site
+from tripletviz.lessons.publishing.site import TEXTS
+from tripletviz.lessons.runner import NOTEBOOKS
+
+pytestmark = [pytest.mark.browser, pytest.mark.notebooks]
+LESSON_PAGES = [f"{path.stem}.html" for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
+TEXT_PAGES = [page for file, page, *_ in TEXTS if (NOTEBOOKS / file).exists()]
+PAGES = ["index.html", *LESSON_PAGES, *TEXT_PAGES]
+WIDGET = ".jupyter-widgets.jp-OutputArea-output"
+
+
+@pytest.fixture(scope="module")
+def site(browser, export_folder, executed_folder, tmp_path_factory):
+    """Folder of the site, made of all executed notebooks."""
+    output = tmp_path_factory.mktemp("site")
+    made = make_site(executed_folder, output)
+    assert [path.name for path in made] == [
+        "index.html",
+        *sorted(LESSON_PAGES, key=lambda page: not page[:2].isdigit()),
+        *TEXT_PAGES,
+    ]
+    return output
+
+
+def open_whole(page, path):
+    """Opens a page and waits until every widget and figure of it is there."""
+    page.goto(path.as_uri())
+    page.wait_for_function("window.MathJax === undefined || MathJax.Hub.queue.pending === 0")
+    for place in page.locator(f".tripletviz-plot, {WIDGET}").all():
+        place.scroll_into_view_if_needed()
+        page.wait_for_function(
+            """(place) => place.matches(".tripletviz-plot")
+              ? place.querySelector(".main-svg")
+              : place.querySelector("[class*=tripletviz-], .lm-Widget")""",
+            arg=place.element_handle(),
+        )
+    pause(page, 300)
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("width", [1280, 700])
+def test_a_page_is_whole_without_a_network(name, width, site, new_page, screenshot):
+    page = new_page(offline=True, width=width)
+    open_whole(page, site / name)  # `new_page` fails the test for errors and outside requests
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(
+        "[...document.images].every((image) => image.complete && image.naturalWidth > 0)"
+    )
+    assert not page.locator(".MathJax_Error, .mjx-merror").count()
+    assert "$$" not in page.locator("body").inner_text()
+    assert not page.locator("main details[open]").count(), "answers and solutions are folded"
+    page.evaluate("scrollTo(0, 0)")
+    screenshot(page, f"site-{name.removesuffix('.html')}-{width}")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_of_a_page_leads_somewhere(name, site, new_page):
+    page = new_page(offline=True)
+    page.goto((site / name).as_uri())
+    links = page.evaluate(
+        "[...document.querySelectorAll('a[href]')].map((a) => a.getAttribute('href'))"
+    )
+    for link in links:
+        if re.match(r"https://|mailto:", link):
+            continue
+        file, _, anchor = link.partition("#")
+        target = site / (unquote(file) or name)
+        assert target.is_file(), link
+        assert target.is_relative_to(site), link
+        if anchor:
+            ids = re.findall(r'\bid="([^"]+)"', target.read_text(encoding="utf-8"))
+            # As a browser does, which also takes an id that is spelt with percents itself.
+            assert {anchor, unquote(anchor)} & {html.unescape(each) for each in ids}, link
+
+
+@pytest.mark.parametrize("name", LESSON_PAGES)
+def test_widgets_that_need_no_kernel_are_alive(name, site, new_page):
+    page = new_page(offline=True)
+    open_whole(page, site / name)
+    for host in page.locator(f"{WIDGET} [class^=tripletviz-]").all():
+        handle = host.element_handle()
+        page.wait_for_function("(host) => host.shadowRoot?.textContent.trim() !== ''", arg=handle)
+    # Controls that only a kernel could serve say so.
+    for place in page.locator(WIDGET).all():
+        controls = place.locator(".widget-button, .widget-slider, .widget-dropdown, .widget-text")
+        if controls.count():
+            note = place.locator("xpath=following-sibling::*[1]")
+            assert "need a running kernel" in note.inner_text()
+
+
+def test_the_player_of_lesson_04_plays(site, new_page):
+    page = new_page(offline=True)
+    open_whole(page, site / "04-train-on-mnist.html")
+    player = page.locator(".tripletviz-embedding-player").first
+    player.scroll_into_view_if_needed()
+    start = player.locator("canvas").evaluate("(canvas) => canvas.toDataURL()")
+    player.locator(".play").click()
+    page.wait_for_function(
+        "([canvas, start]) => canvas.toDataURL() !== start",
+        arg=[player.locator("canvas").element_handle(), start],
+    )
+
+
+def test_the_index_lists_every_lesson(site, new_page):
+    page = new_page(offline=True)
+    page.goto((site / "index.html").as_uri())
+    entries = page.locator("ol.lessons > li")
+    assert entries.count() == sum(name[:2].isdigit() for name in LESSON_PAGES)
+    for entry in entries.all():
+        assert re.search(r"minutes|hour", entry.locator(".time").inner_text())
+        assert entry.locator(".abilities li").count() >= 1
+        downloaded = site / entry.locator(".get").get_attribute("href")
+        assert downloaded.read_bytes() == (NOTEBOOKS / downloaded.name).read_bytes()
+
+
+@pytest.fixture
+def served(site):
+    """Address of the site on this machine: axe-core reads style sheets, which a file may not."""
+    handler = functools.partial(QuietHandler, directory=site)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+    def do_GET(self):
+        if self.path == "/favicon.ico":  # browsers ask for it by themselves
+            self.send_response(204)
+            self.end_headers()
+        else:
+            super().do_GET()
+
+
+@pytest.mark.parametrize("name", ["index.html", "04-train-on-mnist.html"])
+def test_pages_are_accessible(name, served, new_page, find_violations):
+    page = new_page()
+    page.goto(f"{served}/{name}")
+    pause(page, 1000)
+    assert not find_violations(page, "header")
+    assert not find_violations(page, "main > *:not(:has(.tripletviz-plot, .jupyter-widgets))")

@@ -1,0 +1,130 @@
+"""The slides: every deck walked through in a real browser, at 1280 x 720 and with no network."""
+
+import nbclient
+import nbformat
+import pytest
+from lab_server import pause
+
+from tripletviz.lessons.publishing import make_slides
+from tripletviz.lessons.publishing.pages import export
+from tripletviz.lessons.publishing.slides import count_slides
+from tripletviz.lessons.runner import NOTEBOOKS
+
+pytestmark = [pytest.mark.browser, pytest.mark.notebooks]
+LESSONS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]-*.ipynb"))
+LECTURES = [
+    name
+    for name in LESSONS
+    if count_slides(nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4))
+]
+# What of the slide that is shown does not fit it, in words; nothing if all is well.
+PROBLEMS = """() => {
+  const slide = Reveal.getCurrentSlide();
+  const box = slide.getBoundingClientRect();
+  const problems = [];
+  if (slide.scrollHeight > slide.clientHeight + 1 || slide.scrollWidth > slide.clientWidth + 1) {
+    problems.push(`${slide.scrollWidth} x ${slide.scrollHeight} instead of 1280 x 720`);
+  }
+  for (const element of slide.querySelectorAll("*")) {
+    if (element.closest(".jp-OutputArea-output details, script, style, math")) continue;
+    const name = `${element.tagName} ${element.className} ${element.textContent.slice(0, 60)}`;
+    const { top, bottom, left, right, width, height } = element.getBoundingClientRect();
+    const over = [box.top - top, bottom - box.bottom, box.left - left, right - box.right];
+    if (width && height && Math.max(...over) > 1) problems.push(`outside: ${name}`);
+    const isCode = element.matches("pre, .jp-InputArea-editor");
+    if (isCode && element.scrollWidth > element.clientWidth + 1) problems.push(`cut: ${name}`);
+  }
+  const shows = slide.innerText.trim() || slide.querySelector("svg, canvas, img, .lm-Widget");
+  if (!shows) problems.push("it is empty");
+  return problems;
+}"""
+
+
+@pytest.fixture(scope="module")
+def slides(browser, export_folder, executed_folder, tmp_path_factory):
+    """Folder of the decks, made of all executed lessons; and what was said of each."""
+    output, said = tmp_path_factory.mktemp("slides"), []
+    made = make_slides(executed_folder, output, say=said.append)
+    assert [path.stem for path in made] == LECTURES
+    for name in set(LESSONS) - set(LECTURES):
+        assert f"{name}: no cell is tagged for slides" in said
+    return output
+
+
+def open_deck(page, path):
+    page.goto(path.as_uri())
+    page.wait_for_function("window.deck !== undefined")
+    return page.evaluate("Reveal.getTotalSlides()")
+
+
+def show(page, number):
+    page.evaluate("(number) => Reveal.slide(number)", number)
+    page.evaluate("() => window.deck.settled().then(() => null)")
+
+
+@pytest.mark.parametrize("name", LECTURES)
+def test_no_slide_overflows(name, slides, new_page, screenshot):
+    page = new_page(offline=True, width=1280, height=720)
+    count = open_deck(page, slides / f"{name}.html")
+    overflowing = {}
+    for number in range(count):
+        show(page, number)
+        problems = page.evaluate(PROBLEMS)
+        if problems:
+            overflowing[number + 1] = problems
+        screenshot(page, f"slides-{name}-{number + 1:02d}")
+    assert not overflowing
+
+
+@pytest.mark.parametrize("name", LECTURES)
+def test_code_and_text_are_large_and_widgets_have_their_own_size(name, slides, new_page):
+    page = new_page(offline=True, width=1280, height=720)
+    open_deck(page, slides / f"{name}.html")
+    sizes = page.evaluate(
+        """() => [...document.querySelectorAll(".highlight pre, .jp-RenderedMarkdown p")]
+          .filter((each) => !each.closest("details"))
+          .map((each) => parseFloat(getComputedStyle(each).fontSize))"""
+    )
+    assert min(sizes) >= 18
+    sizes = page.evaluate(
+        """() => [...document.querySelectorAll("[class^=tripletviz-]")]
+          .map((host) => host.shadowRoot?.querySelector(".widget")).filter(Boolean)
+          .map((widget) => getComputedStyle(widget).fontSize)"""
+    )
+    assert set(sizes) <= {"13px"}
+
+
+def test_a_lecturer_walks_by_keyboard_and_sees_the_number(slides, new_page):
+    page = new_page(offline=True, width=1280, height=720)
+    count = open_deck(page, slides / f"{LECTURES[0]}.html")
+    assert page.locator(".slide-number").inner_text().split() == ["1", "/", str(count)]
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("Reveal.getIndices().h === 1")
+    assert page.locator(".slide-number").inner_text().startswith("2")
+
+
+def test_a_widget_on_an_enlarged_slide_follows_the_pointer(export_folder, new_page):
+    cell = nbformat.v4.new_code_cell(
+        "from tripletviz.widgets import TripletPlayground\nTripletPlayground()",
+        metadata={"slideshow": {"slide_type": "slide"}},
+    )
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    nbclient.NotebookClient(notebook, timeout=300, store_widget_state=True).execute()
+    path = export_folder / "playground.html"
+    path.write_text(export(notebook, "Playground", slides=True), encoding="utf-8")
+    page = new_page(offline=True, width=1920, height=1080)
+    open_deck(page, path)
+    show(page, 0)
+    point = page.locator(".tripletviz-triplet-playground .point.negative")
+
+    def middle():
+        box = point.bounding_box()
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    x, y = middle()
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 120, y - 60, steps=5)
+    page.mouse.up()
+    pause(page, 200)
+    assert middle() == pytest.approx((x + 120, y - 60), abs=3)
