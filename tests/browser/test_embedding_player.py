@@ -817,6 +817,28 @@ def test_without_embeddings_a_pin_only_marks(saved_page, new_page):
     assert player.find(".neighborhood, .honesty").count() == 0
 
 
+def test_steps_can_count_something_else(new_page, tmp_path):
+    frames = np.random.default_rng(0).normal(size=(3, 30, 2))
+    player = EmbeddingPlayer(
+        frames,
+        np.zeros(30, int),
+        steps=[5, 30, 80],
+        step_name="perplexity",
+        embeddings=frames,
+    )
+    player.save_html(tmp_path / "perplexity.html")
+    page = new_page(offline=True)
+    page.goto((tmp_path / "perplexity.html").as_uri())
+    shown = Player(page)
+    assert shown.readout() == "perplexity 5"
+    assert shown.find(".scrub").get_attribute("aria-label") == "perplexity"
+    shown.find(".player").focus()
+    page.keyboard.press("End")
+    shown.wait_for_readout("perplexity 80")
+    page.keyboard.press("n")
+    wait_for(shown, ".neighborhood", "at perplexity 80")
+
+
 def test_a_wheel_scrolls_the_page_unless_the_plot_is_meant(open_cloud, cloud):
     player = open_cloud("flat", height=400)
     page = player.page

@@ -1317,7 +1317,8 @@ class View extends BaseView {
     const k = near + torn;
     this.find(".pinned-words b").textContent = `Point ${pinned}, ${this.nameOf(pinned)}`;
     this.find(".pinned-count").textContent =
-      `, at ${this.model.get("step_name")} ${step}. Of its ${k} nearest neighbours in the embedding, the picture draws ` +
+      `, at ${this.model.get("step_name")} ${step}. ` +
+      `Of its ${k} nearest neighbours in the embedding, the picture draws ` +
       `${near} near and tears ${torn} away.`;
     this.find(".true-part h4").innerHTML =
       `${k} nearest in the embedding: ${kindIcon("near")} ring: ${near} drawn near, too; ` +
