@@ -142,7 +142,7 @@ _AGAINST = {
     },
     "B": {
         "collapse": "In a collapse distances shrink. Here the norm has grown several "
-        "thousandfold, within the first three steps.",
+        "thousandfold, within the first few steps.",
         "one-class batches": "Some batches do have a loss of 0, as if there were nothing to learn "
         "in them. But others leap far above the margin; and without triplets nothing moves the "
         "points, while here the norm has grown several thousandfold.",
