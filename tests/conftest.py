@@ -10,6 +10,20 @@ settings.load_profile("default")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
+def pytest_collection_modifyitems(config, items):
+    """What shares work runs in one process, where `make test` runs the tests in two.
+
+    A file's tests share fixtures and compiled graphs; those that read executed notebooks share
+    the executions, and take longest, so that they come first.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    for item in items:
+        group = "notebooks" if "executed" in item.fixturenames else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: "executed" not in item.fixturenames)
+
+
 @pytest.fixture
 def rng():
     import numpy as np
