@@ -13,7 +13,7 @@ READY := $(VENV)/.ready-$(firstword $(shell { $(PYTHON) --version; pwd; } 2>&1 |
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab workbook slides site student test test-browser lint benchmarks recording lock clean
+.PHONY: help lab workbook slides site screenshots student test test-browser lint benchmarks recording lock clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,14 +31,21 @@ slides: $(READY) | build/workbook ## Make a reveal.js deck of each executed less
 site: $(READY) | build/workbook ## Make static pages of all executed lessons in build/site
 	$(BIN)/python -m tripletviz.lessons.publishing site --executed build/workbook --output build/site
 
+screenshots: $(READY) | build/site ## Take a picture of each widget of build/site into notebooks/images/widgets
+	$(BIN)/python tests/browser/screenshots.py build/site notebooks/images/widgets
+
 student: $(READY) ## Copy the notebooks without solutions into build/student, for a graded course
 	$(BIN)/python -m tripletviz.lessons.publishing student --output build/student
 
 build/workbook:
 	$(MAKE) workbook
 
+build/site:
+	$(MAKE) site
+
+# In two processes: much of a test is waiting, for a browser or a kernel. See tests/conftest.py.
 test: $(READY) data/mnist.npz ## Run every test: package, notebooks, browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 test-browser: $(READY) data/mnist.npz ## Run the tests that drive a real JupyterLab in headless Chromium
 	$(BIN)/python -m pytest tests/browser

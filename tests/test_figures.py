@@ -23,6 +23,7 @@ from tripletviz.figures import (
     embedding_scatter,
     growth_chart,
     hinge_curve,
+    histograms,
     neighbour_grid,
     parallel_coordinates,
     training_curves,
@@ -92,6 +93,7 @@ def every_figure(sample):
         training_curves([0, 1, 10], curves),
         growth_chart([64, 256], {"memory (MB)": {"cube": [2.6, 168.0], "sorted": [0.01, 0.2]}}),
         anchor_line([1.0], [2.0, 1.2], {"below 1.5": {"positive": 0, "picked": [1], "until": 1.5}}),
+        histograms({"one": points[:, 0], "two": {"near": points[:, 1], "far": points[:, 0]}}),
         dot_chart({"untrained": {"R@1": 0.93}, "trained": {"R@1": (0.97, 0.98, 0.99)}}),
         embedding_scatter(points, labels[:200]),
         tsne_scatter(points, labels[:200]),
@@ -446,6 +448,34 @@ def test_what_is_no_number_or_interval_has_no_dot(given):
         dot_chart({})
 
 
+# Histograms --------------------------------------------------------------------------------------
+
+
+def test_a_histogram_shows_shares_that_add_up_and_says_where_half_of_them_lie():
+    rows = {"plane": [0.1, 0.2, 0.3, 1.9], "space": [1.0, 1.0, 1.0, 1.0]}
+    figure = histograms(rows, value_title="distance", value_range=(0, 2), of="pairs", bins=4)
+    first, second = figure.data
+    # Each bar is two points, between a zero at either end.
+    assert list(first.x) == [0, 0, 0.5, 0.5, 1, 1, 1.5, 1.5, 2, 2]
+    assert list(first.y) == [0, 75, 75, 0, 0, 0, 0, 25, 25, 0]
+    assert list(second.y) == [0, 0, 0, 0, 0, 100, 100, 0, 0, 0]
+    assert "plane: half of the pairs lie between 0.175 and 0.700." in alt_text(figure)
+    assert not figure.layout.showlegend
+
+
+def test_series_of_one_histogram_differ_in_more_than_colour_and_are_named_once():
+    series = {"same digit": [0.1, 0.2], "other digit": [0.8, 0.9]}
+    figure = histograms({"before": series, "after": series})
+    assert [trace.showlegend for trace in figure.data] == [True, True, False, False]
+    assert figure.data[0].line.dash != figure.data[1].line.dash
+
+
+@pytest.mark.parametrize("rows", [{}, {"a": []}, {"a": [np.nan]}, {"a": [3.0]}])
+def test_what_has_no_histogram_is_refused(rows):
+    with pytest.raises(ValueError, match="must"):
+        histograms(rows, value_range=(0, 2))
+
+
 # Curves ------------------------------------------------------------------------------------------
 
 
@@ -454,6 +484,7 @@ def test_every_curve_has_a_panel_with_the_values_given():
     curves = {"loss": [4, 3, 2, 1, 0.5], "fraction of positive triplets": [1, 0.9, 0.5, 0.2, 0.1]}
     figure = training_curves(steps, curves)
     assert len(figure.data) == 2
+    assert "<br>training step %{customdata" in figure.data[0].hovertemplate
     for trace, values in zip(figure.data, curves.values(), strict=True):
         np.testing.assert_array_equal(trace.y, values)
         np.testing.assert_array_equal(trace.customdata, steps)

@@ -154,6 +154,12 @@ def test_what_cannot_be_judged_is_left_open(values):
     assert judge_shape("falls", values) == (None, None)
 
 
+def test_three_moves_are_to_go_up_and_down():
+    values = 1 + 0.3 * np.sin(15 * TIME)
+    assert judge_shape("rises, then falls, then rises", values) == (True, "goes up and down")
+    assert judge_shape("rises, then falls, then rises", TIME) == (False, "rises")
+
+
 def test_shapes_of_ones_own_are_left_open():
     assert judge_shape("jumps", TIME) == (None, "rises")
 

@@ -10,6 +10,7 @@ from tripletviz.lessons.publishing import (
     AssetError,
     ExecutedError,
     assets,
+    badges,
     make_site,
     make_slides,
     make_student,
@@ -18,7 +19,7 @@ from tripletviz.lessons.publishing import (
 )
 from tripletviz.lessons.publishing.__main__ import main
 from tripletviz.lessons.publishing.executed import describe, read_executed
-from tripletviz.lessons.publishing.pages import link_pages, slug
+from tripletviz.lessons.publishing.pages import export, link_pages, slug
 
 FIRST = """# 02 · Of *triplets*
 
@@ -301,3 +302,41 @@ def test_without_npm_it_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(assets.shutil, "which", lambda name: None)
     with pytest.raises(AssetError, match=r"npm is needed once.*: install Node\.js"):
         assets.fetch(PACKAGE, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("slides", [False, True])
+def test_code_that_is_folded_is_in_no_page(slides):
+    cells = [code(f"print('{each}')", "slide") for each in ("shown", "answer")]
+    cells[1].metadata["jupyter"] = {"source_hidden": True}
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    about = {"file": "02.ipynb", "before": None, "after": None}
+    page = export(notebook, "name", slides=slides, **about)
+    assert "shown" in page
+    assert "answer" not in page
+    assert "transient" not in cells[1].metadata
+
+
+# ------------------------------------------------------------------- badges
+
+
+def test_badges_open_each_notebook_at_its_place(workbook):
+    notebooks, _ = workbook
+    table = badges("someone/some.name", "a/branch", notebooks=notebooks)
+    assert len(table.splitlines()) == 2 + len(list(notebooks.glob("*.ipynb")))
+    for path in notebooks.glob("*.ipynb"):
+        place = f"lab%2Ftree%2Fnotebooks%2F{path.name}"
+        binder = f"https://mybinder.org/v2/gh/someone/some.name/a%2Fbranch?urlpath={place}"
+        colab = f"/github/someone/some.name/blob/a/branch/notebooks/{path.name}"
+        assert f"({binder})" in table
+        assert f"(https://colab.research.google.com{colab})" in table
+    assert "[![Open 02 · Of *triplets* on Binder](" in table
+
+
+def test_badges_refuse_what_is_no_repository(capsys):
+    for wrong in ("name", "https://example.org/owner/name", "owner/name/more", ""):
+        with pytest.raises(ValueError, match="owner/name"):
+            badges(wrong)
+        with pytest.raises(SystemExit):
+            main(["badges", wrong])
+    assert main(["badges", "owner/name"]) == 0
+    assert "owner/name/main" in capsys.readouterr().out

@@ -388,7 +388,8 @@ def training_curves(steps, curves, title=None, step_title="training step", scale
     positions = np.log10(steps + 1.0) if scale == "log" else steps
     for row, (panel, lines) in enumerate(panels.items(), start=1):
         for number, (name, values) in enumerate(lines.items()):
-            figure.add_trace(_line(positions, steps, values, name, number), row=row, col=1)
+            trace = _line(positions, steps, values, name, number, step_title)
+            figure.add_trace(trace, row=row, col=1)
         low, high = _value_range(lines.values())
         figure.update_yaxes(title_text=_wrapped(panel, 18), range=[low, high], row=row, col=1)
         if len(lines) > 1:
@@ -466,10 +467,10 @@ def curve_grid(runs, panels, title=None, step_title="step"):
         for row, (panel, options) in enumerate(panels.items(), start=1):
             steps = _checked_steps(curves[panel][0])
             (values,) = _checked_curves({panel: curves[panel][1]}, len(steps))[panel].values()
-            trace = _line(steps, steps, values, run, column - 1)
+            trace = _line(steps, steps, values, run, column - 1, step_title)
             trace.update(mode="lines", line={"dash": "solid", "width": 2.5}, customdata=None)
             trace.update(y=[float(f"{value:.4g}") for value in values], marker=None)
-            trace.update(hovertemplate="%{y:.4g}<br>step %{x:,}<extra></extra>")
+            trace.update(hovertemplate=f"%{{y:.4g}}<br>{step_title} %{{x:,}}<extra></extra>")
             if "range" in options and not options.get("log"):
                 _keep_near(trace, *options["range"])
             figure.add_trace(trace, row=row, col=column)
@@ -504,7 +505,8 @@ def _keep_near(trace, low, high):
     drawn = np.clip(trace.y, low - room, high + room)
     if (drawn < trace.y).any() or (drawn > trace.y).any():
         trace.update(y=drawn, customdata=trace.y)
-        trace.update(hovertemplate="%{customdata:.4g}<br>step %{x:,}<extra></extra>")
+        where = trace.hovertemplate.partition("<br>")[2]
+        trace.update(hovertemplate="%{customdata:.4g}<br>" + where)
 
 
 def growth_chart(sizes, panels, title=None, size_title="batch size B"):
@@ -542,7 +544,7 @@ def growth_chart(sizes, panels, title=None, size_title="batch size B"):
     for row, (panel, lines) in enumerate(panels.items(), start=1):
         logarithms = {name: np.log10(values) for name, values in lines.items()}
         for number, (name, values) in enumerate(logarithms.items()):
-            trace = _line(positions, sizes, values, name, number)
+            trace = _line(positions, sizes, values, name, number, size_title)
             trace.text = [_three_digits(value) for value in lines[name]]
             trace.hovertemplate = f"{name}: %{{text}}<br>size %{{customdata:,}}<extra></extra>"
             figure.add_trace(trace, row=row, col=1)
@@ -667,6 +669,99 @@ def dot_chart(rows, title=None, value_title="value", digits=3):
         margin={"l": 20, "r": 20, "b": 100 if len(names) > 1 else 60},
         legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
         showlegend=len(names) > 1,
+    )
+
+
+def histograms(rows, title=None, value_title="value", value_range=None, of="values", bins=60):
+    """How numbers are distributed: one histogram beneath the other, on a shared axis.
+
+    Args:
+        rows: a dict from the name of a panel to numbers of shape `(N,)`, or to a dict from names of
+            series to such numbers. The heights of a series add up to 100 %.
+        title: the finding, or a question; `None` for a plain one.
+        value_title: label of the shared axis, with its unit if it has one.
+        value_range: ends of that axis, a pair; `None`: smallest and largest number.
+        of: what is counted, such as "pairs".
+        bins: number of bars along the axis.
+
+    Returns:
+        A `plotly.graph_objects.Figure`.
+
+    Raises:
+        ValueError: nothing to draw, numbers that are not finite or lie outside `value_range`.
+
+    Example:
+
+    ```python
+    histograms({"plane": lengths_2d, "space": lengths_3d}, value_title="distance", of="pairs")
+    ```
+    """
+    panels = {
+        name: {
+            key: np.asarray(values, float).ravel()
+            for key, values in (series if isinstance(series, dict) else {name: series}).items()
+        }
+        for name, series in rows.items()
+    }
+    given = [values for series in panels.values() for values in series.values()]
+    if not given or any(not (values.size and np.isfinite(values).all()) for values in given):
+        raise ValueError("rows must hold finite numbers, and at least one in each series.")
+    low, high = value_range or (min(map(np.min, given)), max(map(np.max, given)))
+    if any(values.min() < low or values.max() > high for values in given):
+        raise ValueError(f"all numbers must lie between {low:g} and {high:g}.")
+    high = high if high > low else low + 1.0
+    edges = np.linspace(low, high, positive_integer(bins, "bins") + 1)
+    names = list(dict.fromkeys(key for series in panels.values() for key in series))
+    several = any(len(series) > 1 for series in panels.values())
+    height, between = 120 * len(panels), 26
+    figure = make_subplots(rows=len(panels), shared_xaxes=True, vertical_spacing=between / height)
+    for row, (panel, series) in enumerate(panels.items(), start=1):
+        for key, values in series.items():
+            number = names.index(key) if several else 0
+            heights = 100 * np.histogram(values, edges)[0] / len(values)
+            color, _ = _class_style(number)
+            figure.add_trace(
+                go.Scatter(
+                    # A step over each bar, and down to the axis at both ends.
+                    x=np.repeat(edges, 2),
+                    y=np.concatenate([[0], np.repeat(heights, 2), [0]]),
+                    mode="lines",
+                    name=key,
+                    line={"color": color, "dash": ("solid", "dash", "dot")[number % 3]},
+                    fill="tozeroy",
+                    showlegend=several and key not in {trace.name for trace in figure.data},
+                    hovertemplate=f"{key}: %{{y:.1f}} % at %{{x:.2f}}<extra></extra>",
+                ),
+                row=row,
+                col=1,
+            )
+        figure.add_annotation(
+            text=f"<b>{panel}</b>",
+            **{"x": 0, "xref": "x domain", "xanchor": "left", "showarrow": False},
+            **{"y": 1, "yref": "y domain", "yanchor": "bottom"},
+            font={"size": _SMALL_FONT},
+            row=row,
+            col=1,
+        )
+    figure.update_xaxes(range=[low, high], zeroline=False, **_AXIS_FONTS)
+    figure.update_xaxes(title_text=_wrapped(value_title, 40), row=len(panels), col=1)
+    figure.update_yaxes(rangemode="tozero", ticksuffix=" %", nticks=4, **_AXIS_FONTS)
+    figure.update_yaxes(automargin=True)
+    figure.update_yaxes(title_text=f"share of {of}", row=(len(panels) + 1) // 2, col=1)
+    words = (
+        f"{panel if key == panel else f'{panel}, {key}'}: half of the {of} lie between "
+        f"{' and '.join(_three_digits(end) for end in np.quantile(values, [0.25, 0.75]))}."
+        for panel, series in panels.items()
+        for key, values in series.items()
+    )
+    return _finished(
+        figure,
+        title or "How are these distributed?",
+        f"Histograms over {value_title}, from {low:g} to {high:g}. {' '.join(words)}",
+        plot_height=height,
+        margin={"l": 20, "r": 20, "b": 90 if several else 60},
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
+        showlegend=several,
     )
 
 
@@ -1255,7 +1350,7 @@ def _png(sheet):
 # Curves ------------------------------------------------------------------------------------------
 
 
-def _line(positions, steps, values, name, number):
+def _line(positions, steps, values, name, number, step_title):
     color, symbol = _class_style(number)
     return go.Scatter(
         x=positions,
@@ -1265,7 +1360,7 @@ def _line(positions, steps, values, name, number):
         name=name,
         line={"color": color, "dash": ("solid", "dash", "dot", "dashdot")[number % 4]},
         marker={"color": color, "symbol": symbol, "size": 7},
-        hovertemplate=f"{name}: %{{y:.4g}}<br>step %{{customdata:,}}<extra></extra>",
+        hovertemplate=f"{name}: %{{y:.4g}}<br>{step_title} %{{customdata:,}}<extra></extra>",
     )
 
 

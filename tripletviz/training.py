@@ -177,6 +177,8 @@ class Training:
             self.model = keras.Model(network.input, network.output, name="training")
             metrics = _batch_metrics(params)
         self.model.compile(optimizer=optimizer, loss=loss, metrics=metrics)
+        # Else the first step would make the variables, and be traced a second time.
+        optimizer.build(self.model.trainable_variables)
         if checkpoint is not None:
             checkpoint.restore(self.model, self.recorder)
         self.first_step = self.recorder.step

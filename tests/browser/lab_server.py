@@ -30,6 +30,11 @@ WIDGETS = (
     "neighbour-explorer",
     "live-training",
     "threshold-explorer",
+    "image-query",
+    "confusion-explorer",
+    "live-comparison",
+    "quiz",
+    "prediction",
 )
 
 

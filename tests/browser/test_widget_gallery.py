@@ -100,6 +100,43 @@ def accept_fewer_impostors(page, widget):
     assert wait_for_text(page, rate, before) in ("0.0998 %", "0.100 %")
 
 
+def press_a_ready_made_picture(page, widget):
+    vote = widget.locator(".vote")
+    before = vote.text_content()
+    widget.locator(".preset").nth(3).click()
+    wait_for_text(page, vote, before)
+
+
+def look_at_another_confusion(page, widget):
+    words = widget.locator(".cell-words")
+    before = words.text_content()
+    widget.locator(".confusion").nth(1).click()
+    wait_for_text(page, words, before)
+
+
+def read_another_step(page, widget):
+    step = widget.locator(".at output")
+    before = step.text_content()
+    widget.locator(".place").focus()
+    page.keyboard.press("Home")
+    assert wait_for_text(page, step, before) != ""
+
+
+def choose_an_answer(page, widget):
+    explanation = widget.locator(".status")
+    before = explanation.text_content()
+    widget.locator(".choice").first.click()
+    wait_for_text(page, explanation, before)
+
+
+def predict_a_number(page, widget):
+    words = widget.locator(".status")
+    before = words.text_content()
+    widget.locator(".field").fill("87")
+    page.keyboard.press("Enter")
+    assert "87" in wait_for_text(page, words, before)
+
+
 DEEDS = dict(
     zip(
         WIDGETS,
@@ -112,6 +149,11 @@ DEEDS = dict(
             ask_another_query,
             read_the_last_picture,
             accept_fewer_impostors,
+            press_a_ready_made_picture,
+            look_at_another_confusion,
+            read_another_step,
+            choose_an_answer,
+            predict_a_number,
         ),
         strict=True,
     )

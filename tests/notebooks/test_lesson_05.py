@@ -215,7 +215,7 @@ def test_the_fraction_is_that_of_count_triplets(bench, scale):
     points = scale * np.random.default_rng(0).normal(size=(60, 3))
     labels = np.arange(60) % 7
     counts = count_triplets(labels, points, MARGIN)
-    fraction = short_runs._fraction_positive(cdist(points, points), labels)
+    fraction = short_runs.fraction_positive(cdist(points, points), labels, short_runs.MARGIN)
     assert fraction == pytest.approx((counts.hard + counts.semi_hard) / counts.valid)
 
 

@@ -64,10 +64,16 @@ def test_the_frame_of_the_gallery():
     notebook = nbformat.read(NOTEBOOKS / "widget-gallery.ipynb", as_version=4)
     assert notebook.cells[0].source.startswith("# Widget gallery")
     code = "".join(cell.source for cell in of_type(notebook, "code"))
+    by_lessons = {
+        "CollapseSimulator": "collapse_simulator",
+        "LiveComparison": "live_comparison",
+        "LiveTraining": "live_training",
+        "Prediction": "predict",
+        "Quiz": "quiz",
+    }
     for name in widgets.__all__:
-        assert f"widgets.{name}" in code or name in ("CollapseSimulator", "LiveTraining")
-    assert "lessons.collapse_simulator(" in code
-    assert "lessons.live_training(" in code
+        call = f"lessons.{by_lessons[name]}(" if name in by_lessons else f"widgets.{name}"
+        assert call in code, name
 
 
 def test_one_parameters_cell_with_comments(notebook):
@@ -113,6 +119,14 @@ def test_each_exercise_has_its_check_and_its_solution(path):
     assert checked == [each.name for each in EXERCISES if each.lesson == path.stem[:2]]
     solutions = sum("<summary>Solution</summary>" in cell.source for cell in notebook.cells)
     assert solutions == len(stubs)
+
+
+def test_the_code_of_a_quiz_is_folded(notebook):
+    """It holds the right answer, and stands above the question."""
+    for cell in of_type(notebook, "code"):
+        if re.search(r"\bquiz\(", cell.source):
+            assert cell.source.startswith(("quiz(", "lessons.quiz(")), cell.source
+            assert cell.metadata["jupyter"]["source_hidden"] is True, cell.source
 
 
 def texts_of(path):
@@ -196,3 +210,12 @@ def test_nothing_of_one_machine_is_in_it(path):
     metadata = json.loads(text)["metadata"]
     assert metadata["kernelspec"]["name"] == "python3"
     assert "papermill" not in metadata
+
+
+def test_every_widget_has_a_picture_for_code_hosts():
+    """`make screenshots` takes them, of the gallery's page."""
+    text = (NOTEBOOKS / "widgets.md").read_text(encoding="utf-8")
+    for name in widgets.__all__:
+        picture = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
+        assert re.search(rf"## {name}\n\n!\[[^\]]+\]\(images/widgets/{picture}\.png\)", text), name
+        assert (NOTEBOOKS / "images" / "widgets" / f"{picture}.png").stat().st_size < 150_000

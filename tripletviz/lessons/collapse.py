@@ -44,6 +44,7 @@ from ..widgets.collapse_simulator import (
     CollapseSimulator,
     Recipe,
 )
+from .updates import compiled_update
 
 RUNS = Path(__file__).resolve().parents[2] / "data" / "collapse-runs.npz"
 LARGEST = 400_000
@@ -273,7 +274,6 @@ class _Training:
         )
         settle_batch_norm(self.network, data["images"], batch_size=min(50, len(data["images"])))
         self.optimizer = keras.optimizers.Adam(settings.learning_rate)
-        self.optimizer.build(self.network.trainable_variables)
 
     def run(self, on_progress) -> CollapseRun:
         settings = self.settings
@@ -302,20 +302,13 @@ class _Training:
         from .._tensorflow import tf
         from ..losses import LOSS_CLASSES
 
-        network, optimizer = self.network, self.optimizer
-        margin = "soft" if self.settings.soft_margin else self.settings.margin
-        loss_of = LOSS_CLASSES[strategy](margin)
-
-        @tf.function
-        def update(images, labels):
-            with tf.GradientTape() as tape:
-                loss = loss_of(labels, network(images, training=True))
-            gradients = tape.gradient(loss, network.trainable_variables)
-            optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+        def norm(embeddings, gradients):
             # In float64 squares do not vanish: a norm of 0 means that every entry is 0.
-            return loss, tf.linalg.global_norm([tf.cast(g, tf.float64) for g in gradients])
+            return tf.linalg.global_norm([tf.cast(g, tf.float64) for g in gradients])
 
-        return update
+        margin = "soft" if self.settings.soft_margin else self.settings.margin
+        loss = LOSS_CLASSES[strategy](margin)
+        return compiled_update(self.network, self.optimizer, loss, also=norm)
 
     def _embedder(self):
         from .._tensorflow import tf

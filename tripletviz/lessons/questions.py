@@ -127,6 +127,7 @@ def judge_shape(predicted, values):
     2. The curve turns where it goes back by a good part of R; between turns it rises or falls,
        and with two turns or more it goes up and down. What a good part is, nobody can say: so it
        is looked at with 0.25 R and with 0.5 R, and where the two disagree, either is left open.
+       Three moves or more, such as "rises, then falls, then rises", are to go up and down.
     3. A shape that is level before or after its moves agrees if the moves do and the first, or
        the last, 30 % of the values stay within 0.1 R; else it is left open. A shape that says
        nothing of it agrees either way.
@@ -159,6 +160,8 @@ def judge_shape(predicted, values):
         is_open = span <= _CLEAR * height or (_UP_AND_DOWN,) in readings
         return (None if is_open else False), found
     moves = tuple(part for part in parts if part != "stays level")
+    if len(moves) > 2:
+        moves = (_UP_AND_DOWN,)
     if moves not in readings:
         return False, found
     is_clear = len(set(readings)) == 1 and "stays level" not in parts[1:-1]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..datasets import load_mnist_sample
+from .updates import compiled_update, fraction_positive
 
 MARGIN = 0.5
 CLASSES_PER_BATCH, IMAGES_PER_CLASS = 8, 4
@@ -128,19 +129,10 @@ class Bench:
 
     def _update_of(self, loss, settled):
         if (loss, settled) not in self._updates:
-            from .._tensorflow import keras, tf
+            from .._tensorflow import keras
 
-            network, optimizer = self.network, keras.optimizers.Adam()
-            optimizer.build(network.trainable_variables)
-
-            @tf.function
-            def update(images, labels):
-                with tf.GradientTape() as tape:
-                    value = loss(labels, network(images, training=not settled))
-                gradients = tape.gradient(value, network.trainable_variables)
-                optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
-                return value
-
+            optimizer = keras.optimizers.Adam()
+            update = compiled_update(self.network, optimizer, loss, settled=settled)
             self._updates[loss, settled] = update, optimizer
         return self._updates[loss, settled]
 
@@ -154,21 +146,9 @@ class Bench:
         if not np.isfinite(points).all():
             return dict.fromkeys(names, np.nan)
         distances = pdist(points)
-        fraction = _fraction_positive(squareform(distances), self.probe_labels)
+        fraction = fraction_positive(squareform(distances), self.probe_labels, MARGIN)
         norm, recall = np.linalg.norm(points, axis=1), recall_at_k(points, self.probe_labels, k=1)
         return dict(zip(names, (fraction, norm.mean(), distances.mean(), recall), strict=True))
-
-
-def _fraction_positive(distances, labels):
-    """Share of the valid triplets with a loss above 0; a fifth of `count_triplets`' time."""
-    positive = valid = 0
-    for anchor, row in enumerate(distances):
-        same = labels == labels[anchor]
-        negatives = np.sort(row[~same])
-        same[anchor] = False
-        positive += np.searchsorted(negatives, row[same] + MARGIN).sum()
-        valid += same.sum() * len(negatives)
-    return float(positive / valid)
 
 
 def batch_hard(labels, embeddings):

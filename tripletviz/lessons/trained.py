@@ -42,12 +42,14 @@ class Trained:
         metrics: what was measured, as in an experiment's `metrics.json`: under `"untrained"` and
             `"trained"` what `evaluation.evaluate_embeddings` gives.
         params: the `Params` of the training.
+        folder: path of the folder in which it lies, a model dir.
     """
 
     network: object
     recording: object
     metrics: dict
     params: object
+    folder: object
 
     @cached_property
     def untrained(self):
@@ -58,6 +60,15 @@ class Trained:
         (x_train, y_train), _ = LOADERS[self.params.dataset](self.params.profile)
         seen, _ = seen_classes(self.params, x_train, y_train)
         return untrained_network(self.params, seen)
+
+    @cached_property
+    def classifier(self):
+        """The whole classifier, images to logits; `None` where no softmax layer was trained."""
+        from ..experiments import load_network
+
+        name = "classifier.keras"
+        has_one = (self.folder / name).exists()
+        return load_network(self.folder, name) if has_one else None
 
 
 def trained(name, profile, *, seed=0):
@@ -100,4 +111,10 @@ def trained(name, profile, *, seed=0):
         is_there = (folder / "model.keras").exists()
         print(f"The network {name!r} {'was trained before' if is_there else 'is trained now'}.")
         experiment = train(folder, say=lambda line: None)
-    return Trained(experiment.network, experiment.recording, experiment.metrics, experiment.params)
+    return Trained(
+        experiment.network,
+        experiment.recording,
+        experiment.metrics,
+        experiment.params,
+        folder,
+    )

@@ -5,6 +5,16 @@
 // asks by a message: traits are saved with a page, and would still say yes when it is exported.
 
 import {
+  CONTROLS_STYLE,
+  makeCheckbox,
+  makeLearningRate,
+  makeMenu,
+  makeRange,
+  makeSeed,
+  makeSetting,
+  shortNumber,
+} from "./controls.js";
+import {
   BaseView,
   clamp,
   floatsOf,
@@ -24,10 +34,6 @@ const PATIENCE = 2000; // milliseconds in which a free kernel answers
 const SNAPSHOTS_PER_SECOND = 8;
 const EDGE = 22; // around the outermost points, in CSS pixels
 const GLYPH = 13; // height of a digit in the plot, in CSS pixels
-const LEARNING_RATES = [
-  0.0001, 0.0002, 0.0003, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5,
-  1,
-];
 const STRATEGY_NAMES = {
   batch_all: "Batch all",
   batch_hard: "Batch hard",
@@ -150,8 +156,6 @@ export function titleOf(run) {
   };
   return titles[run?.verdict] ?? "Do the classes come apart, or do all points draw together?";
 }
-
-const shortNumber = (value) => String(Number(value.toPrecision(4)));
 
 // Small numbers keep their size; a zero is said to be one only if it is.
 export function spoken(value) {
@@ -444,68 +448,6 @@ class Chart {
 
 // ---------------------------------------------------------------- the settings
 
-// A labelled control: `read` gives its value, `write` shows one.
-function makeSetting(name, label, input, { read, write, output } = {}) {
-  const root = make("label", `setting setting-${name}`);
-  root.append(make("span", "setting-name", label), input);
-  if (output) root.append(output);
-  input.name = name;
-  return {
-    name,
-    root,
-    input,
-    read: read ?? (() => Number(input.value)),
-    write: write ?? ((value) => selectValue(input, value)),
-  };
-}
-
-// Chooses an option of a menu, and adds it first where Python has set a value of its own.
-function selectValue(select, value) {
-  const text = String(value);
-  if (![...select.options].some((option) => option.value === text)) {
-    select.append(new Option(text, text));
-  }
-  select.value = text;
-}
-
-function makeMenu(entries) {
-  const select = make("select");
-  select.append(...entries.map(([value, text]) => new Option(text ?? value, value)));
-  return select;
-}
-
-function makeRange(max, min = 0, step = 1) {
-  const input = make("input");
-  Object.assign(input, { type: "range", min, max, step });
-  return input;
-}
-
-function makeCheckbox(name, label) {
-  const input = make("input");
-  input.type = "checkbox";
-  const setting = makeSetting(name, label, input, {
-    read: () => input.checked,
-    write: (value) => (input.checked = value),
-  });
-  setting.root.classList.add("tick");
-  return setting;
-}
-
-function makeLearningRate() {
-  const output = make("output", "number");
-  const input = makeRange(LEARNING_RATES.length - 1);
-  return makeSetting("learning_rate", "Learning rate", input, {
-    output,
-    read: () => LEARNING_RATES[Number(input.value)],
-    write(value) {
-      const distance = LEARNING_RATES.map((rate) => Math.abs(Math.log(rate / value)));
-      input.value = distance.indexOf(Math.min(...distance));
-      output.textContent = shortNumber(value);
-      input.setAttribute("aria-valuetext", shortNumber(value));
-    },
-  });
-}
-
 function makeMargin() {
   const output = make("output", "number");
   const input = makeRange(3, 0.1, 0.1);
@@ -515,15 +457,6 @@ function makeMargin() {
       input.value = value;
       output.textContent = shortNumber(value);
     },
-  });
-}
-
-function makeSeed() {
-  const input = make("input");
-  Object.assign(input, { type: "number", min: 0, max: 2 ** 31 - 1, step: 1 });
-  return makeSetting("seed", "Seed", input, {
-    read: () => clamp(Math.round(Number(input.value)) || 0, 0, 2 ** 31 - 1),
-    write: (value) => (input.value = value),
   });
 }
 
@@ -607,7 +540,7 @@ const TEMPLATE = `
   <p class="status" role="status" aria-live="polite"></p>
 </section>`;
 
-const render = (context) => mount(context, "collapse-simulator", STYLE, TEMPLATE, View);
+const render = (context) => mount(context, "collapse-simulator", CONTROLS_STYLE + STYLE, TEMPLATE, View);
 
 class View extends BaseView {
   constructor(model, shadow) {
@@ -1040,15 +973,7 @@ canvas { position: absolute; inset: 0; width: 100%; height: 100%; }
 .training-heading { font-weight: 600; }
 .settings { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 18px; }
 .batch { display: inline-flex; align-items: center; gap: 0 8px; }
-.setting { display: inline-flex; align-items: center; gap: 6px; min-height: 44px; }
-.setting-name { color: var(--quiet); }
-.setting input[type="range"] { width: 110px; }
-.setting output { min-width: 44px; }
 .setting-margin output { min-width: 24px; }
-.setting input[type="number"] { width: 76px; padding: 0 6px; }
-.tick { flex-direction: row-reverse; }
-.setting:has(:disabled) { opacity: 0.75; }
-select:disabled, input:disabled { opacity: 0.6; }
 .act { display: flex; align-items: center; gap: 12px; min-height: 48px; }
 .train {
   flex: none; min-width: 96px; font-weight: 600; border-color: var(--accent); color: var(--accent);

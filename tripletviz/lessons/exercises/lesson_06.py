@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from ._exercise import Crashed, Exercise, Wrong, as_array, is_close
+from ._cases import examine_cases, in_words
+from ._exercise import Exercise
 
 # The package's versions, with the arguments of the exercises --------------------------------------
 
@@ -83,35 +84,6 @@ def _others(labels):
 # Naming a mistake ---------------------------------------------------------------------------------
 
 
-def _examine(answer, cases, right, mistakes, spoken):
-    """Raise `Wrong` at the first case that comes out wrong, and name the mistake behind it.
-
-    Args:
-        answer: the learner's function.
-        cases: tuples of its arguments, the smallest first.
-        right: the definition.
-        mistakes: dict from what to say to the definition with that mistake, or to several ways to
-            make it. It is named where one gives, in every case, what the learner's function does.
-        spoken: a function of arguments, found and wanted that puts them in words.
-    """
-    first, possible = None, []
-    for said, ways in mistakes.items():
-        possible += [(said, way) for way in (ways if isinstance(ways, tuple) else (ways,))]
-    for arguments in cases:
-        wanted = right(*arguments)
-        try:
-            found = as_array(answer(*arguments), np.shape(wanted)).astype(np.float64)
-        except (Crashed, Wrong):
-            if first is None:
-                raise
-            break  # what is wrong first is told first
-        if first is None and not is_close(found, wanted):
-            first = spoken(arguments, found, wanted)
-        possible = [each for each in possible if is_close(found, each[1](*arguments))]
-    if first is not None:
-        raise Wrong(f"{possible[0][0]} {first}" if possible else first)
-
-
 def _on_a_line(points, labels):
     return np.array(points, np.float64)[:, np.newaxis], np.array(labels)
 
@@ -123,14 +95,10 @@ def _random_cases(rng, count):
         yield rng.normal(size=(size, 3)) + labels[:, np.newaxis] / 3, labels
 
 
-def _in_words(values):
-    return f"`{np.asarray(values).tolist()}`"
-
-
 def _set_in_words(embeddings, labels):
     if len(labels) > 8:
-        return f"With {len(labels)} random embeddings and labels {_in_words(labels)}"
-    return f"With embeddings {_in_words(embeddings)} and labels {_in_words(labels)}"
+        return f"With {len(labels)} random embeddings and labels {in_words(labels)}"
+    return f"With embeddings {in_words(embeddings)} and labels {in_words(labels)}"
 
 
 # No two items of one ranking are equally far away, except where that is the point.
@@ -208,7 +176,7 @@ def _examine_recall(answer, rng):
             f"right is `{wanted:.4g}`."
         )
 
-    _examine(answer, cases, _recall, _RECALL_MISTAKES, spoken)
+    examine_cases(answer, cases, _recall, _RECALL_MISTAKES, spoken)
 
 
 # MAP@R --------------------------------------------------------------------------------------------
@@ -293,7 +261,7 @@ def _examine_map(answer, rng):
             )
         return f"{_set_in_words(*arguments)} it gives `{found:.4g}`; right is `{wanted:.4g}`."
 
-    _examine(answer, cases, _map, _MAP_MISTAKES, spoken)
+    examine_cases(answer, cases, _map, _MAP_MISTAKES, spoken)
 
 
 # Verification -------------------------------------------------------------------------------------
@@ -359,12 +327,12 @@ def _examine_rates(answer, rng):
     def spoken(arguments, found, wanted):
         genuine, impostor, threshold = arguments
         return (
-            f"With genuine distances {_in_words(genuine)}, impostor distances {_in_words(impostor)}"
+            f"With genuine distances {in_words(genuine)}, impostor distances {in_words(impostor)}"
             f" and threshold {threshold:g} it gives `({found[0]:.4g}, {found[1]:.4g})`; right is"
             f" `({wanted[0]:.4g}, {wanted[1]:.4g})`."
         )
 
-    _examine(answer, cases, _rates, _RATE_MISTAKES, spoken)
+    examine_cases(answer, cases, _rates, _RATE_MISTAKES, spoken)
 
 
 EXERCISES = (

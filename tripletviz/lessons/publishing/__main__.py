@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import AssetError, ExecutedError, make_site, make_slides, make_student
+from . import AssetError, ExecutedError, badges, make_site, make_slides, make_student
 
 EXECUTED = Path("build/workbook")
 
@@ -21,12 +21,21 @@ def main(arguments=None):
         command.add_argument("--output", type=Path, default=Path("build") / name)
         if name != "student":
             command.add_argument("--executed", type=Path, default=EXECUTED)
+    words = "Markdown of badges that open each notebook on Binder or Colab"
+    command = commands.add_parser("badges", help=words, description=words)
+    command.add_argument("repository", help="the project on GitHub: owner/name")
+    command.add_argument("--branch", default="main")
     options = parser.parse_args(arguments)
     try:
         if options.command == "slides":
             make_slides(options.executed, options.output, say=print)
         elif options.command == "site":
             make_site(options.executed, options.output, say=print)
+        elif options.command == "badges":
+            try:
+                print(badges(options.repository, options.branch))
+            except ValueError as error:
+                parser.error(str(error))
         else:
             make_student(options.output, say=print)
     except (AssetError, ExecutedError) as error:

@@ -1,5 +1,6 @@
 """An executed notebook as a page that needs no network, by nbconvert."""
 
+import copy
 import re
 import shutil
 from html import unescape
@@ -48,10 +49,20 @@ def export(notebook, name, *, slides=False, **about):
     )
     if slides:
         exporter.reveal_url_prefix, exporter.reveal_theme = f"{ASSETS}/reveal", "white"
+    notebook = _without_folded_code(notebook)
     resources = {"about": about, "needs_kernel": _needing(notebook)}
     resources["metadata"] = {"name": name}
     body, _ = exporter.from_notebook_node(notebook, resources=resources)
     return body
+
+
+def _without_folded_code(notebook):
+    """A copy without the code that JupyterLab folds: that of a quiz holds the answer."""
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        if cell.metadata.get("jupyter", {}).get("source_hidden"):
+            cell.metadata["transient"] = {"remove_source": True}
+    return notebook
 
 
 def _with_plotly(exporter):

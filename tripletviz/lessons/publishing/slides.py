@@ -1,6 +1,7 @@
 """The slide-tagged cells of each lesson as a reveal.js deck."""
 
 import copy
+import re
 from pathlib import Path
 
 from ..runner import NOTEBOOKS
@@ -8,7 +9,8 @@ from .assets import copy_assets
 from .executed import read_executed
 from .pages import ASSETS, PLOTLY, WIDGET, copy_images, export, link_pages
 
-MARK = "# NBVAL_CHECK_OUTPUT"  # of no interest to a class
+# Of no interest to a class: the mark of the tests, and a remark in brackets about it.
+MARK = re.compile(r"\A# NBVAL_CHECK_OUTPUT\n(?:# \(That mark .*\)\n)?")
 _PICTURES = {PLOTLY, WIDGET, "image/png", "image/jpeg", "image/svg+xml"}
 
 
@@ -71,7 +73,7 @@ def _as_lecture(notebook):
     for cell in lecture.cells:
         if slide_type(cell) == "subslide":
             cell.metadata.slideshow.slide_type = "slide"
-        cell.source = cell.source.removeprefix(f"{MARK}\n").partition("## Further reading")[0]
+        cell.source = MARK.sub("", cell.source).partition("## Further reading")[0]
         forms = {form for each in cell.get("outputs", []) for form in each.get("data", {})}
         if forms & _PICTURES:
             cell.metadata["transient"] = {"remove_source": True}
