@@ -14,6 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+import filelock
+
 from ..._files import whole
 
 CACHE = Path(__file__).resolve().parents[3] / "build" / "assets"
@@ -116,6 +118,13 @@ def fetch(package, cache=None):
     """
     cache = Path(cache or CACHE)
     wanted = f"{package.name}@{package.version}"
+    cache.mkdir(parents=True, exist_ok=True)
+    # Of two at once, one fetches.
+    with filelock.FileLock(cache.parent / f".{cache.name}.lock"):
+        return _fetch(package, cache, wanted)
+
+
+def _fetch(package, cache, wanted):
     path = cache / f"{package.name.lstrip('@').replace('/', '-')}-{package.version}.tgz"
     if path.exists() and _checksum(path) == package.sha512:
         return path
@@ -125,7 +134,6 @@ def fetch(package, cache=None):
             f"npm is needed once, to fetch {wanted}, which makes pages work without a network: "
             "install Node.js, then try again"
         )
-    cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         fetched = subprocess.run(
             [npm, "pack", "--silent", wanted], cwd=folder, capture_output=True, text=True
