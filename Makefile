@@ -45,7 +45,7 @@ build/site:
 
 # In two processes: much of a test is waiting, for a browser or a kernel. See tests/conftest.py.
 test: $(READY) data/mnist.npz ## Run every test: package, notebooks, browser
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-browser: $(READY) data/mnist.npz ## Run the tests that drive a real JupyterLab in headless Chromium
 	$(BIN)/python -m pytest tests/browser

@@ -10,19 +10,31 @@ settings.load_profile("default")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
-def pytest_collection_modifyitems(config, items):
-    """What shares work runs in one process, where `make test` runs the tests in two.
+# Tests that read executed notebooks; together they run in one process, so that each notebook is
+# executed once.
+OF_NOTEBOOKS = (
+    "tests/notebooks/",
+    "tests/browser/test_site.py",
+    "tests/browser/test_slides.py",
+    "tests/browser/test_widget_gallery.py",
+)
 
-    A file's tests share fixtures and compiled graphs; those that read executed notebooks share
-    the executions, and take longest, so that they come first.
-    """
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        group = "notebooks" if "executed" in item.fixturenames else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: "executed" not in item.fixturenames)
+
+def pytest_collection_modifyitems(items):
+    """What takes longest comes first, or one of two processes would wait for the other."""
+    items.sort(key=lambda item: not item.nodeid.startswith(OF_NOTEBOOKS))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Where `make test` runs the tests in two processes: a file's tests stay in one of them."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return "notebooks" if nodeid.startswith(OF_NOTEBOOKS) else nodeid.split("::")[0]
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture
