@@ -366,7 +366,6 @@ class CostTable(ipywidgets.VBox):
         self._precision = _choice("precision", {name: name for name in PRECISIONS})
         self._button = ipywidgets.Button(
             description="Measure",
-            icon="clock-o",
             button_style="primary",
             tooltip="Measure one step of this kind, and add a line to the table",
             layout={"height": "36px", "width": "140px", "margin": "4px 0"},
