@@ -104,4 +104,4 @@ def test_batch_all_first_saves_batch_hard_if_there_is_enough_of_it(records):
 
 @pytest.mark.notebooks
 def test_the_loss_is_not_what_an_update_costs(records):
-    assert 0 < records["share of an update: loss of batch all, B = 64"] < 0.5
+    assert 0 < records["share of an update's seconds: loss of batch all, B = 64"] < 0.5
