@@ -334,6 +334,13 @@ def test_a_restored_recorder_goes_on(data):
     assert again.recording().steps.tolist() == [0, 1, 2, 3]
 
 
+@pytest.fixture
+def standing_clock(monkeypatch):
+    """No line appears because of time: the first step may take long on a busy machine."""
+    monkeypatch.setattr("tripletviz.callbacks.time.monotonic", lambda: 0.0)
+
+
+@pytest.mark.usefixtures("standing_clock")
 def test_progress_counts_epochs_by_steps_and_from_where_it_goes_on(data, capsys):
     model, recorder = network(), recorder_of(data)
     bar = ProgressBar(STEPS + 5, recorder=recorder, steps_per_epoch=4, first_step=5)
@@ -344,7 +351,7 @@ def test_progress_counts_epochs_by_steps_and_from_where_it_goes_on(data, capsys)
         ["Training: epoch 3", "step 12 of 17"],
         ["Training: epoch 4", "step 16 of 17"],
     ]
-    assert all(", 00:00 left, " in line or ", 00:0" in line for line in lines)
+    assert all(", 00:00 left, " in line for line in lines)
 
 
 def test_long_epochs_say_how_far_they_are(data, capsys, monkeypatch):
@@ -357,6 +364,7 @@ def test_long_epochs_say_how_far_they_are(data, capsys, monkeypatch):
     assert 3 <= len(steps) <= 6
 
 
+@pytest.mark.usefixtures("standing_clock")
 def test_progress_without_a_terminal_is_a_plain_line_an_epoch(data, capsys):
     model, recorder = network(), recorder_of(data)
     fit(model, data, recorder, ProgressBar(STEPS, recorder=recorder))

@@ -73,12 +73,16 @@ def play_a_recorded_run(page, widget):
     shown = widget.locator(".recipe").input_value()
     widget.locator(".recipe").select_option(next(each for each in options if each != shown))
     wait_for_text(page, words, before)
+    # The chosen run plays at once; going to its beginning stops it.
     readout = widget.locator(".readout")
-    before = readout.text_content()
     widget.locator(".scrub").focus()
     page.keyboard.press("Home")
+    page.wait_for_function(
+        "(element) => element.textContent.startsWith('step 0 of')", arg=readout.element_handle()
+    )
+    beginning = readout.text_content()
     widget.locator(".forward").click()
-    wait_for_text(page, readout, before)
+    wait_for_text(page, readout, beginning)
 
 
 def ask_another_query(page, widget):
