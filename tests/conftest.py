@@ -1,10 +1,17 @@
 import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# Graph tracing makes first examples slow, so no deadline; and the same examples on every run.
-settings.register_profile("default", deadline=None, derandomize=True, max_examples=60)
+# Graph tracing makes first examples slow, so no deadline, and on a busy machine making them may be
+# slow, too, which is no fault of theirs; and the same examples on every run.
+settings.register_profile(
+    "default",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=True,
+    max_examples=60,
+)
 settings.load_profile("default")
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -1,3 +1,6 @@
+import itertools
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -58,7 +61,9 @@ def state(model):
     return [each.numpy() for each in (*model.variables, *model.optimizer.variables)]
 
 
-def test_a_training_that_goes_on_ends_equal(data, tmp_path):
+def test_a_training_that_goes_on_ends_equal(data, tmp_path, monkeypatch):
+    now = itertools.count(1000.0)  # each look at the clock takes a second
+    monkeypatch.setattr("tripletviz.checkpoints.time", SimpleNamespace(monotonic=now.__next__))
     model, recorder = made(data)
     fit(model, data, range(STEPS), recorder)
 
@@ -69,7 +74,9 @@ def test_a_training_that_goes_on_ends_equal(data, tmp_path):
     fit(first, data, range(4), first_recorder, keeper)
     checkpoint = Checkpoint.load(path)
     assert (checkpoint.step, checkpoint.notes) == (4, notes)
-    assert 100.0 <= checkpoint.seconds < 130.0
+    # The clock is looked at when training begins, before and after the first checkpoint, after each
+    # of four steps, and for the last checkpoint: seven seconds after the first look.
+    assert checkpoint.seconds == 107.0
     # The look that the end of this part brought about is none of the whole training's.
     assert checkpoint.recording.steps.tolist() == [0, 1, 3]
 

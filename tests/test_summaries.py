@@ -432,7 +432,7 @@ class TensorBoard:
 
     def ask(self, route, **query):
         address = f"{self.address}{route}?{urllib.parse.urlencode(query)}"
-        with urllib.request.urlopen(address, timeout=30) as response:
+        with urllib.request.urlopen(address, timeout=300) as response:
             return response.read()
 
     def ask_json(self, route, **query):
@@ -450,7 +450,7 @@ class TensorBoard:
         except OSError:
             return []
 
-    def wait_for(self, scalars, seconds=120):
+    def wait_for(self, scalars, seconds=600):
         end = time.monotonic() + seconds
         while (shown := self.scalars()) != scalars and time.monotonic() < end:
             assert self.process.poll() is None, self.log.read_text(errors="replace")
@@ -463,7 +463,7 @@ def tensorboard(tmp_path):
     server = TensorBoard(tmp_path / "logs", tmp_path / "log.txt")
     yield server
     server.process.terminate()
-    server.process.wait(30)
+    server.process.wait(300)
 
 
 def test_tensorboard_shows_what_was_written(tensorboard, tmp_path, pictures, embeddings):

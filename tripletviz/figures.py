@@ -43,7 +43,9 @@ _FONT_FAMILY = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-ser
 _FONT, _SMALL_FONT = 14, 13
 _AXIS_FONTS = {"title_font": {"size": 14}, "tickfont": {"size": 12}}
 _SMALL_LINE = 17  # height of a line of small text
-_TITLE_LETTERS = 32  # in a line: more are cut where a figure is narrowest
+# In a line of a title: so many fit in JupyterLab 700 pixels wide, its sidebar shut, in any font.
+# Pages and slides break titles anew, as their width allows (publishing/templates/parts/figures.js).
+_TITLE_LETTERS = 50
 
 # Plotly fits a figure's width to its place, but not its height. So the height of a grid of images
 # is what it needs at a middling width: wider, it does not grow; narrower, it leaves room beneath.

@@ -47,7 +47,7 @@ def new_page(browser):
         contexts.append(context)
         context.set_offline(offline)
         page = context.new_page()
-        page.set_default_timeout(60_000)  # a machine that runs many things at once is slow
+        page.set_default_timeout(180_000)  # a machine that runs many things at once is slow
         page.on("console", lambda m: m.type == "error" and complaints.append(f"console: {m.text}"))
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
         page.on("request", lambda request: note_request(request.url))
@@ -157,18 +157,19 @@ def lab(lab_server, new_page):
 
     One that is `trusted` shows the outputs that it has, as on the machine that ran it.
     """
-    count = 0
+    opened = []
 
     def open_notebook(notebook, *, trusted=False, **options):
-        nonlocal count
-        count += 1
-        name = f"notebook-{secrets.token_hex(4)}-{count}.ipynb"
+        name = f"notebook-{secrets.token_hex(4)}-{len(opened)}.ipynb"
         nbformat.write(notebook, lab_server.root / name)
         if trusted:
             lab_server.trust(name)
-        return LabNotebook(new_page(**options), lab_server, name)
+        opened.append(LabNotebook(new_page(**options), lab_server, name))
+        return opened[-1]
 
     yield open_notebook
+    for notebook in opened:  # before their kernels end: a page that sees it would complain
+        notebook.page.close()
     lab_server.tidy()
 
 
@@ -200,8 +201,9 @@ def export_html(export_folder, monkeypatch):
 
     def export(notebook, *, execute=True) -> Path:
         if execute:
-            client = nbclient.NotebookClient(notebook, timeout=300, store_widget_state=True)
-            client.execute()
+            nbclient.NotebookClient(
+                notebook, timeout=900, startup_timeout=300, store_widget_state=True
+            ).execute()
         path = export_folder / f"{secrets.token_hex(4)}.html"
         path.write_text(export_page(notebook, "Exported"), encoding="utf-8")
         return path

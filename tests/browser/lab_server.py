@@ -1,7 +1,9 @@
 """A Chromium and a real JupyterLab to drive: for the browser tests and the widgets' benchmark."""
 
+import contextlib
 import json
 import os
+import random
 import secrets
 import shutil
 import socket
@@ -119,11 +121,11 @@ class LabServer:
 
     def request(self, path: str, method: str = "GET"):
         request = urllib.request.Request(self.url(path), method=method)
-        with urllib.request.urlopen(request, timeout=60) as response:
+        with urllib.request.urlopen(request, timeout=180) as response:
             body = response.read()
         return json.loads(body) if body else None
 
-    def wait_until_ready(self, seconds: float = 180.0) -> None:
+    def wait_until_ready(self, seconds: float = 600.0) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end and self.process.poll() is None:
             try:
@@ -158,9 +160,15 @@ class LabServer:
 
 
 def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens at, of those that systems do not hand out by themselves.
+
+    One that is handed out may be handed to another process again before the server is up.
+    """
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def write_settings(folder: Path) -> None:
@@ -177,12 +185,12 @@ class LabNotebook:
     def __init__(self, page, server: LabServer, name: str):
         self.page = page
         page.goto(server.url(f"lab/tree/{name}", reset=""))
-        page.wait_for_function("window.jupyterapp?.restored !== undefined", timeout=120_000)
+        page.wait_for_function("window.jupyterapp?.restored !== undefined")
         page.evaluate("() => window.jupyterapp.restored.then(() => null)")
-        page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=120_000)
+        page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
         self.wait_until_idle()
 
-    def wait_until_idle(self, timeout: float = 240_000) -> None:
+    def wait_until_idle(self, timeout: float = 900_000) -> None:
         """Waits until the kernel is idle and no cell waits to be run."""
         self.page.wait_for_function(
             """() => {
@@ -225,7 +233,7 @@ class LabNotebook:
 
     peek = read
 
-    def read_until(self, expression: str, wanted, seconds: float = 60.0):
+    def read_until(self, expression: str, wanted, seconds: float = 180.0):
         """Reads until the value is the wanted one, or `wanted(value)` holds; fails if it never is.
 
         What a reader does takes a moment to get to the kernel, on a busy machine a long one.
@@ -274,7 +282,7 @@ class LabNotebook:
         found = self.page.evaluate(
             """async (selector) => {
               const { content } = window.jupyterapp.shell.currentWidget;
-              const end = performance.now() + 30000;
+              const end = performance.now() + 180000;
               const isWidget = (output) => "application/vnd.jupyter.widget-view+json" in
                 (output.data ?? {});
               for (let i = content.widgets.length - 1; i >= 0; i -= 1) {
@@ -308,8 +316,13 @@ class LabNotebook:
         )
         # The attribute comes first, the theme's colours once its style sheet has arrived.
         self.page.wait_for_function(
-            """(name) => document.body.dataset.jpThemeName === name
-              && !document.querySelector("#jupyterlab-splash")""",
+            """(name) => {
+              const notebook = document.querySelector(".jp-Notebook");
+              const [red] = getComputedStyle(notebook).backgroundColor.match(/\\d+/g);
+              return document.body.dataset.jpThemeName === name
+                && (red < 128) === name.includes("Dark")
+                && !document.querySelector("#jupyterlab-splash");
+            }""",
             arg=name,
         )
-        pause(self.page, 700)
+        pause(self.page, 700)  # widgets look for another theme twice a second

@@ -425,9 +425,10 @@ def test_themes_and_widths(lab, screenshot, theme, width):
 def check_alive(player):
     """Plays to the end, steps back, hides a class and hovers, all without a kernel."""
     before = player.picture()
-    player.find(".speed").select_option("4")  # long enough to be seen playing
+    player.find(".speed").select_option("0.5")  # long enough to be seen playing
     player.find(".play").click()
     player.find(".play[aria-label=Pause]").wait_for()
+    player.find(".speed").select_option("4")
     player.wait_for_rest()
     player.wait_for_readout("step 1000")
     assert player.status().startswith("At the end, step 1000, snapshot 8 of 8. loss 0.200,")

@@ -47,7 +47,9 @@ def test_the_lesson_runs_and_its_player_plays(lab, lesson, screenshot):
     player.locator(".play").click()
     readout = player.locator(".readout").element_handle()
     notebook.page.wait_for_function("(shown) => shown.innerText !== 'step 0'", arg=readout)
-    assert canvas.evaluate("(canvas) => canvas.toDataURL()") != start
+    notebook.page.wait_for_function(
+        "([canvas, start]) => canvas.toDataURL() !== start", arg=[canvas.element_handle(), start]
+    )
     screenshot(notebook.page, "lesson-04-player-1280")
     check_questions(notebook, screenshot)
 
@@ -120,7 +122,7 @@ def test_an_interrupt_keeps_the_network(lab, lesson):
         """() => window.jupyterapp.shell.currentWidget.content.widgets
           .map((cell) => JSON.stringify(cell.model.outputs?.toJSON() ?? ""))
           .some((shown) => shown.includes("in full swing"))""",
-        timeout=180_000,
+        timeout=900_000,
     )
     notebook.execute("notebook:interrupt-kernel")
     notebook.wait_until_idle()

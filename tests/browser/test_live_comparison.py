@@ -3,6 +3,7 @@
 import nbformat
 import numpy as np
 import pytest
+from lab_server import steady_box
 
 from tripletviz.widgets.live_comparison import (
     ComparisonRun,
@@ -60,7 +61,7 @@ class Comparison:
     def text(self, selector):
         return self.find(selector).inner_text()
 
-    def wait_for(self, condition, arg=None, timeout=60_000):
+    def wait_for(self, condition, arg=None, timeout=None):
         """Waits until a function of the shadow root, and of an argument, gives true."""
         self.page.wait_for_function(
             f"([host, arg]) => ({condition})(host.shadowRoot, arg)",
@@ -68,7 +69,7 @@ class Comparison:
             timeout=timeout,
         )
 
-    def wait_for_text(self, selector, part, timeout=60_000):
+    def wait_for_text(self, selector, part, timeout=None):
         self.wait_for(
             "(root, [s, part]) => root.querySelector(s).textContent.includes(part)",
             [selector, part],
@@ -147,7 +148,7 @@ def test_a_reader_reads_by_key_slider_and_pointer(open_page):
     page.keyboard.press("End")
     comparison.wait_for_text(".status", "At the end:")
     svg = comparison.find(".chart[data-curve='R@1'] svg")
-    box = svg.bounding_box()
+    box = steady_box(svg)
     page.mouse.click(box["x"] + 42 + 0.5 * (box["width"] - 42 - 184), box["y"] + 80)
     comparison.wait_for_text(".status", "At step 150:")
     comparison.wait_for_text(".status", "C squared (ended at step 105): R@1")

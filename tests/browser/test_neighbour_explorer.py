@@ -417,7 +417,7 @@ def test_the_round_trip_to_python_and_back(lab, request):
     explorer.find(".filter").select_option(index=1)
     explorer.wait_for("!find('.page').textContent.endsWith(' of 200')")
     notebook.read_until("explorer.filter", {"untrained": "wrong"})
-    notebook.read_until("explorer.query", explorer.query())
+    notebook.read_until("explorer.query", lambda query: query == explorer.query())
 
     notebook.tell("explorer.query = 123; explorer.filter = {'trained': 'right'}")
     explorer.wait_for_query(123)
@@ -431,7 +431,7 @@ def test_the_round_trip_to_python_and_back(lab, request):
     explorer.wait_for("find('.status').textContent.includes('is of class 5')")
     assert notebook.active_cell() == active
     assert notebook.page.locator(".jp-Cell").count() == cells
-    notebook.read_until("explorer.query", explorer.query())
+    notebook.read_until("explorer.query", lambda query: query == explorer.query())
     too_small = explorer.find("button, select, input").evaluate_all(
         """(controls) => controls.filter((control) => {
           const { width, height } = control.getBoundingClientRect();

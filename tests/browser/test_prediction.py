@@ -2,6 +2,7 @@
 
 import nbformat
 import pytest
+from lab_server import steady_box
 
 from tripletviz.widgets.prediction import Prediction, shape_of
 
@@ -55,15 +56,6 @@ class Asked:
         self.wait_for("find('.status').textContent.startsWith(argument)", words)
 
 
-def wait_for_python(notebook, expression):
-    """Waits until a Python expression is true in the kernel."""
-    for _ in range(100):
-        if notebook.peek(expression):
-            return
-        notebook.page.wait_for_timeout(100)
-    raise AssertionError(f"{expression} did not come true")
-
-
 def run_third_cell(notebook):
     notebook.page.evaluate("window.jupyterapp.shell.currentWidget.content.activeCellIndex = 2")
     notebook.execute("notebook:run-cell")
@@ -82,20 +74,20 @@ def test_a_reader_predicts_and_compares(lab, find_violations, screenshot):
     number.find(".field").fill("7")
     number.find(".field").press("Enter")
     number.wait_for_words("The number lies between 0 and 1. Your prediction: 1.")
-    wait_for_python(notebook, "number.value == 1 and number.answered")
+    notebook.read_until("number.value == 1 and number.answered", True)
     # Slid, by keys and by the mouse.
     active = notebook.active_cell()
     number.find(".slider").focus()
     for key in ("ArrowLeft", "ArrowLeft", "x"):
         page.keyboard.press(key)
     number.wait_for_words("Your prediction: 0.98.")
-    wait_for_python(notebook, "number.value == 0.98")
+    notebook.read_until("number.value == 0.98", True)
     assert notebook.active_cell() == active
     assert page.locator(".jp-Cell").count() == 3
-    box = number.find(".slider").bounding_box()
+    box = steady_box(number.find(".slider"))
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     number.wait_for_words("Your prediction: 0.5.")
-    wait_for_python(notebook, "number.value == 0.5")
+    notebook.read_until("number.value == 0.5", True)
     assert number.find(".field").input_value() == "0.5"
     run_third_cell(notebook)
     page.locator(".js-plotly-plot").wait_for()
@@ -103,11 +95,11 @@ def test_a_reader_predicts_and_compares(lab, find_violations, screenshot):
 
     # A shape: by the mouse, then by keys.
     shape.shape("falls").click()
-    wait_for_python(notebook, "shape.value == 'falls'")
+    notebook.read_until("shape.value == 'falls'", True)
     for key in ("ArrowRight", "ArrowRight", "x"):
         page.keyboard.press(key)
     shape.wait_for_words("Your prediction: stays level.")
-    wait_for_python(notebook, "shape.value == 'stays level'")
+    notebook.read_until("shape.value == 'stays level'", True)
     assert shape.shape("stays level").get_attribute("aria-checked") == "true"
     assert page.locator(".jp-Cell").count() == 3
     assert not find_violations(page, HOST)
@@ -124,7 +116,7 @@ def test_an_exported_page_takes_predictions_without_a_kernel(export_html, new_pa
     page.goto(export_html(make_notebook()).as_uri())
     number, shape = Asked(page), Asked(page, 1)
     # Let go where it stood, the middle has been chosen all the same.
-    box = number.find(".slider").bounding_box()
+    box = steady_box(number.find(".slider"))
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     number.wait_for_words("Your prediction: 0.5.")
     number.find(".field").fill("")

@@ -62,15 +62,6 @@ class Asked:
         return self.root.locator(".why:visible").all_inner_texts()
 
 
-def wait_for_python(notebook, expression):
-    """Waits until a Python expression is true in the kernel."""
-    for _ in range(100):
-        if notebook.peek(expression):
-            return
-        notebook.page.wait_for_timeout(100)
-    raise AssertionError(f"{expression} did not come true")
-
-
 def test_mouse_keys_and_the_way_to_python_and_back(lab, find_violations, screenshot):
     notebook = lab(make_notebook(), width=1000, height=900)
     notebook.run_all()
@@ -80,7 +71,7 @@ def test_mouse_keys_and_the_way_to_python_and_back(lab, find_violations, screens
     asked.wait_for_marks("✗ wrong", "", "")
     assert asked.shown_explanations() == ["Wrong. Their loss is at least the margin."]
     asked.wait_for_words("A is wrong. Their loss is at least the margin.")
-    wait_for_python(notebook, "asked.chosen == 'hard ones' and not asked.is_right")
+    notebook.read_until("asked.chosen == 'hard ones' and not asked.is_right", True)
 
     # The arrows go to another choice, space chooses it; the notebook keeps its cells.
     active, cells = notebook.active_cell(), notebook.page.locator(".jp-Cell").count()
@@ -92,7 +83,7 @@ def test_mouse_keys_and_the_way_to_python_and_back(lab, find_violations, screens
     notebook.page.keyboard.press("Space")
     asked.wait_for_marks("✗ wrong", "", "✓ right")
     asked.wait_for_words("C is right. The negative is far enough.")
-    wait_for_python(notebook, "asked.is_right and asked.tried == ['hard ones', 'easy ones']")
+    notebook.read_until("asked.is_right and asked.tried == ['hard ones', 'easy ones']", True)
     assert notebook.active_cell() == active
     assert notebook.page.locator(".jp-Cell").count() == cells
     notebook.page.keyboard.press("b")

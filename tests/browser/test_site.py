@@ -3,13 +3,16 @@
 import functools
 import html
 import http.server
+import json
 import re
 import threading
 from urllib.parse import unquote
 
+import nbformat
 import pytest
 from lab_server import pause
 
+from tripletviz.figures import training_curves
 from tripletviz.lessons.publishing import make_site
 from tripletviz.lessons.publishing.site import TEXTS
 from tripletviz.lessons.runner import NOTEBOOKS
@@ -19,6 +22,15 @@ LESSON_PAGES = [f"{path.stem}.html" for path in sorted(NOTEBOOKS.glob("*.ipynb")
 TEXT_PAGES = [page for file, page, *_ in TEXTS if (NOTEBOOKS / file).exists()]
 PAGES = ["index.html", *LESSON_PAGES, *TEXT_PAGES]
 WIDGET = ".jupyter-widgets.jp-OutputArea-output"
+# Of the page's figure: its title's lines, where the longest ends, the figure's height, the words.
+TITLE = """() => {
+  const title = document.querySelector(".gtitle");
+  const found = [...title.querySelectorAll("tspan.line")];
+  const lines = found.length ? found : [title];
+  const { height } = document.querySelector(".js-plotly-plot").getBoundingClientRect();
+  const right = Math.max(...lines.map((line) => line.getBoundingClientRect().right));
+  return [lines.length, right, height, lines.map((line) => line.textContent).join(" ")];
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +46,16 @@ def site(browser, export_folder, executed_folder, tmp_path_factory):
     return output
 
 
+def wait_for_formulas(page):
+    page.wait_for_function(
+        "window.MathJax === undefined || (MathJax.isReady && MathJax.Hub.queue.pending === 0)"
+    )
+
+
 def open_whole(page, path):
     """Opens a page and waits until every widget and figure of it is there."""
     page.goto(path.as_uri())
-    page.wait_for_function("window.MathJax === undefined || MathJax.Hub.queue.pending === 0")
+    wait_for_formulas(page)
     for place in page.locator(f".tripletviz-plot, {WIDGET}").all():
         place.scroll_into_view_if_needed()
         page.wait_for_function(
@@ -55,14 +73,44 @@ def test_a_page_is_whole_without_a_network(name, width, site, new_page, screensh
     page = new_page(offline=True, width=width)
     open_whole(page, site / name)  # `new_page` fails the test for errors and outside requests
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate(
-        "[...document.images].every((image) => image.complete && image.naturalWidth > 0)"
-    )
+    page.wait_for_function("[...document.images].every((image) => image.complete)")
+    assert page.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
     assert not page.locator(".MathJax_Error, .mjx-merror").count()
     assert "$$" not in page.locator("body").inner_text()
     assert not page.locator("main details[open]").count(), "answers and solutions are folded"
     page.evaluate("scrollTo(0, 0)")
     screenshot(page, f"site-{name.removesuffix('.html')}-{width}")
+
+
+def test_the_title_of_a_figure_is_broken_as_the_page_allows(export_html, new_page):
+    title = (
+        "R@1 rose from 0.938 before the first update to 0.991 after one epoch of training with X"
+    )
+    figure = training_curves([0, 1], {"loss": [1, 0]}, title=title)
+    cell = nbformat.v4.new_code_cell("figure", execution_count=1)
+    data = {"application/vnd.plotly.v1+json": json.loads(figure.to_json())}
+    cell.outputs = [nbformat.v4.new_output("execute_result", data, execution_count=1)]
+    page = new_page(offline=True)
+    page.goto(export_html(nbformat.v4.new_notebook(cells=[cell]), execute=False).as_uri())
+    found = {}
+    for width in (1280, 400, 700):
+        page.set_viewport_size({"width": width, "height": 800})
+        # Broken anew, and as high as its lines ask for: Python reckoned with two.
+        page.wait_for_function(
+            f"""([width, two]) => {{
+              const title = document.querySelector(".gtitle");
+              if (title === null) return false;
+              const [lines, right, height] = ({TITLE})();
+              return right <= width - 16 && height === two + 21 * (lines - 2);
+            }}""",
+            arg=[width, figure.layout.height],
+        )
+        pause(page, 300)
+        found[width], right, _, words = page.evaluate(TITLE)
+        assert right <= width - 16, "the title is cut"
+        assert words == title
+    assert found[1280] == 1, "there was room for one line"
+    assert found[1280] < found[700] <= found[400]
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -151,6 +199,7 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 def test_pages_are_accessible(name, served, new_page, find_violations):
     page = new_page()
     page.goto(f"{served}/{name}")
-    pause(page, 1000)
+    wait_for_formulas(page)
+    pause(page, 300)
     assert not find_violations(page, "header")
     assert not find_violations(page, "main > *:not(:has(.tripletviz-plot, .jupyter-widgets))")

@@ -5,7 +5,7 @@ import re
 import nbformat
 import numpy as np
 import pytest
-from lab_server import steady_box
+from lab_server import pause, steady_box
 
 from tripletviz.evaluation import verification_curve
 from tripletviz.widgets import threshold_explorer
@@ -87,6 +87,7 @@ class Explorer:
 
     def settle(self):
         """Waits until the words say the threshold that is painted."""
+        pause(self.page, 0)  # what is set is painted within a frame; before that all agree, too
         self.wait_for(
             """find('.flag').textContent
               === `threshold ${find('.histogram').getAttribute('aria-valuenow')}`

@@ -25,12 +25,29 @@ def wait_for_text(page, locator, old):
     return locator.text_content()
 
 
-# What a reader does to each piece, and what must follow from it.
+def wait_for_words(page, locator, *alternatives):
+    """Waits until an element says some words, or others, whatever it says before; and gives all."""
+    page.wait_for_function(
+        "([element, words]) => words.some((each) => element.textContent.includes(each))",
+        arg=[locator.element_handle(), alternatives],
+    )
+    return locator.text_content()
+
+
+def wait_for_another_picture(page, canvas, old):
+    page.wait_for_function(
+        "([canvas, old]) => canvas.toDataURL() !== old", arg=[canvas.element_handle(), old]
+    )
+
+
+# What a reader does to each piece, and what must follow from it. What a piece says before is read
+# once it says something: many write their words a moment after they are shown.
 
 
 def drag_the_negative(page, widget):
     loss = widget.locator(".loss-value")
     widget.locator('.preset[data-preset="hard"]').click()
+    wait_for_words(page, widget.locator(".badge"), "hard")
     hard = wait_for_text(page, loss, "")
     point = steady_box(widget.locator(".point.negative"))
     x, y = point["x"] + point["width"] / 2, point["y"] + point["height"] / 2
@@ -43,17 +60,17 @@ def drag_the_negative(page, widget):
 
 def travel_in_time(page, widget):
     readout = widget.locator(".readout")
-    assert readout.text_content() == "step 0"
+    wait_for_words(page, readout, "step 0")
     canvas = widget.locator("canvas").first
     before = canvas.evaluate("(canvas) => canvas.toDataURL()")
     widget.locator(".forward").click()
     assert wait_for_text(page, readout, "step 0") == "step 1"
-    assert canvas.evaluate("(canvas) => canvas.toDataURL()") != before
+    wait_for_another_picture(page, canvas, before)
 
 
 def widen_the_margin(page, widget):
     figures = widget.locator(".figures")
-    before = figures.text_content()
+    before = wait_for_text(page, figures, "")
     slider = widget.locator("input.margin")
     slider.focus()
     page.keyboard.press("ArrowRight")
@@ -68,7 +85,7 @@ def pick_a_candidate(page, widget):
 
 def play_a_recorded_run(page, widget):
     words = widget.locator(".verdict-words")
-    before = words.text_content()
+    before = wait_for_text(page, words, "")
     options = widget.locator(".recipe option").evaluate_all("(all) => all.map((o) => o.value)")
     shown = widget.locator(".recipe").input_value()
     widget.locator(".recipe").select_option(next(each for each in options if each != shown))
@@ -87,58 +104,57 @@ def play_a_recorded_run(page, widget):
 
 def ask_another_query(page, widget):
     words = widget.locator(".status")
-    before = wait_for_text(page, words, "")
+    assert "class 8" not in wait_for_text(page, words, "")
     widget.locator(".classes button").nth(8).click()
-    assert "class 8" in wait_for_text(page, words, before)
+    wait_for_words(page, words, "class 8")
 
 
 def read_the_last_picture(page, widget):
-    assert "R@1" in widget.locator(".plots").text_content()
-    assert "kernel" in widget.locator(".status").text_content()
+    wait_for_words(page, widget.locator(".plots"), "R@1")
+    wait_for_words(page, widget.locator(".status"), "kernel")
 
 
 def accept_fewer_impostors(page, widget):
     rate = widget.locator(".false-accept-rate")
-    before = rate.text_content()
+    goal = ("0.0998 %", "0.100 %")
+    assert wait_for_text(page, rate, "") not in goal
     widget.locator(".goals button").last.click()
-    assert wait_for_text(page, rate, before) in ("0.0998 %", "0.100 %")
+    assert wait_for_words(page, rate, *goal) in goal
 
 
 def press_a_ready_made_picture(page, widget):
     vote = widget.locator(".vote")
-    before = vote.text_content()
+    before = wait_for_text(page, vote, "")
     widget.locator(".preset").nth(3).click()
     wait_for_text(page, vote, before)
 
 
 def look_at_another_confusion(page, widget):
     words = widget.locator(".cell-words")
-    before = words.text_content()
+    before = wait_for_text(page, words, "")
     widget.locator(".confusion").nth(1).click()
     wait_for_text(page, words, before)
 
 
 def read_another_step(page, widget):
     step = widget.locator(".at output")
-    before = step.text_content()
+    before = wait_for_text(page, step, "")
     widget.locator(".place").focus()
     page.keyboard.press("Home")
     assert wait_for_text(page, step, before) != ""
 
 
 def choose_an_answer(page, widget):
-    explanation = widget.locator(".status")
-    before = explanation.text_content()
     widget.locator(".choice").first.click()
-    wait_for_text(page, explanation, before)
+    wait_for_words(page, widget.locator(".status"), "A is right.", "A is wrong.")
 
 
 def predict_a_number(page, widget):
     words = widget.locator(".status")
-    before = words.text_content()
+    assert "87" not in wait_for_text(page, words, "")
     widget.locator(".field").fill("87")
     page.keyboard.press("Enter")
-    assert "87" in wait_for_text(page, words, before)
+    wait_for_words(page, words, "87")
 
 
 DEEDS = dict(

@@ -55,7 +55,8 @@ def _run_nbval(executed, folder):
     process = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env"),
-            *("--nbval-cell-timeout=600", "-p", "no:cacheprovider", "-p", "nbval_keep"),
+            *("--nbval-cell-timeout=3600", "--nbval-kernel-startup-timeout=300"),
+            *("-p", "no:cacheprovider", "-p", "nbval_keep"),
             *("-q", str(path)),
         ],
         cwd=folder,

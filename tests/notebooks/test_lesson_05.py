@@ -198,6 +198,17 @@ def test_a_diagnosis_may_be_given_run_by_run():
 # The bench
 
 
+def test_the_start_is_measured_as_training_sees_it(bench):
+    """So batch normalisation's averages have settled: from 0 and 1 they would shrink all."""
+    bench.reset()
+    norms = [
+        np.linalg.norm(bench.network(bench.probe_images, training=training), axis=1).mean()
+        for training in (False, True)
+    ]
+    bench.reset()
+    assert norms[0] == pytest.approx(norms[1], rel=0.05)
+
+
 def test_a_training_is_the_same_each_time_and_depends_on_the_seed(bench):
     first = bench.train(short_runs.batch_hard, 0.01)
     again = bench.train(short_runs.batch_hard, 0.01)

@@ -25,9 +25,7 @@ and two dimensions. Without its batch normalisation a lower learning rate did no
 and what does not save it here may well help in more dimensions.
 """
 
-import importlib
 import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -44,6 +42,7 @@ from ..widgets.collapse_simulator import (
     CollapseSimulator,
     Recipe,
 )
+from .telling import Pace, import_tensorflow
 from .updates import compiled_update
 
 RUNS = Path(__file__).resolve().parents[2] / "data" / "collapse-runs.npz"
@@ -53,7 +52,6 @@ DIGITS = (0, 1, 2, 3, 4)
 
 PROBE_SIZE = 200
 TRAINING_PER_CLASS = 100
-_MESSAGES_PER_SECOND = 5
 
 _ACCIDENT = CollapseSettings()
 _COLLAPSES, _CURES, _FAILS = "It collapses", "What saves it", "What does not save it"
@@ -357,19 +355,15 @@ class _Training:
 def _train_live(widget: CollapseSimulator, data: dict) -> None:
     """What the *train* button does: trains with the widget's settings and shows how it goes."""
     settings = widget.settings
-    if "tensorflow" not in sys.modules:
-        widget.report("importing", "Importing TensorFlow, once: it takes some seconds ...")
-        importlib.import_module("tripletviz._tensorflow")
+    import_tensorflow(widget)
     start = time.perf_counter()
     widget.report("training", "Building the network ...")
     training = _Training(settings, data)
-    shown = 0.0
+    pace = Pace()
 
     def show(run):
-        nonlocal shown
-        if time.perf_counter() - shown < 1 / _MESSAGES_PER_SECOND:
+        if not pace.is_due():
             return
-        shown = time.perf_counter()
         done = int(run.steps[-1])
         widget.show_run(run, complete=False)
         widget.report(

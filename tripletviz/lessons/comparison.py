@@ -5,8 +5,6 @@ between two runs is what was changed. Importing it does not import TensorFlow.
 """
 
 import functools
-import importlib
-import sys
 import threading
 import time
 from dataclasses import fields, replace
@@ -18,9 +16,9 @@ from IPython.display import display
 from ..widgets._triplets import distances
 from ..widgets.live_comparison import ComparisonRun, ComparisonSettings, LiveComparison
 from .live import fitting_face
+from .telling import Pace, import_tensorflow
 from .updates import compiled_update, fraction_positive
 
-_MESSAGES_PER_SECOND = 5
 _SIZES = {
     # steps, looks, images in the probe, filters of the first block
     "ci": (120, 8, 500, 8),
@@ -72,12 +70,43 @@ def live_comparison(
     return comparison
 
 
+class MissingRunError(KeyError):
+    """A run is read that is not there; its words say why, and what to do."""
+
+    def __str__(self):
+        return self.args[0]  # a `KeyError` shows its words as a string in quotes
+
+
+class _Results(dict):
+    """Runs by name; who reads one that is missing hears what to do.
+
+    Args:
+        given: names of the runs that are to come.
+    """
+
+    def __init__(self, given):
+        super().__init__()
+        self._given = list(given)
+
+    def __missing__(self, name):
+        there = ", ".join(map(repr, self)) or "none"
+        if name in self._given:
+            raise MissingRunError(
+                f"The run {name!r} is missing: training was stopped before it began. The runs that "
+                f"are there: {there}. Run the cell with `live_comparison` again and let it come to "
+                "its end, then this one."
+            )
+        raise MissingRunError(
+            f"There is no run {name!r} in this comparison. The runs that are there: {there}."
+        )
+
+
 class Comparison:
     """What `live_comparison` gives: results, and the widget to show as a cell's last line.
 
     Attributes:
         results: dictionary from a run's name to its `ComparisonRun`. After an interrupt, runs that
-            had not begun are missing.
+            had not begun are missing; to read one of them raises `MissingRunError`.
         widget: the `LiveComparison`.
     """
 
@@ -91,7 +120,7 @@ class Comparison:
             name: self._checked(name, {"seed": seed, **(common or {}), **dict(own)})
             for name, own in dict(runs).items()
         }
-        self.results: dict[str, ComparisonRun] = {}
+        self.results: dict[str, ComparisonRun] = _Results(self._given)
         self.widget = LiveComparison(
             total_steps=self._steps,
             title=title,
@@ -177,19 +206,15 @@ class Comparison:
 
     def _train(self, name, settings, place, own=False) -> ComparisonRun:
         widget = self.widget
-        if "tensorflow" not in sys.modules:
-            widget.report("importing", "Importing TensorFlow, once: it takes some seconds ...")
-            importlib.import_module("tripletviz._tensorflow")
+        import_tensorflow(widget)
         place = f" ({place})" if place else ""
         widget.report("training", f"{name}{place}: getting ready ...")
-        told = 0.0
+        pace = Pace()
 
         def show(done, run):
-            nonlocal told
             if run is not None:
                 widget.show_run(name, run, complete=False, own=own)
-            if time.perf_counter() - told >= 1 / _MESSAGES_PER_SECOND:
-                told = time.perf_counter()
+            if pace.is_due():
                 words = f"{name}{place}: step {done} of {self._steps}"
                 widget.report("training", words, done / self._steps)
 

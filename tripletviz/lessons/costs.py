@@ -368,7 +368,7 @@ class CostTable(ipywidgets.VBox):
             description="Measure",
             button_style="primary",
             tooltip="Measure one step of this kind, and add a line to the table",
-            layout={"height": "36px", "width": "140px", "margin": "4px 0"},
+            layout={"height": "44px", "width": "140px", "margin": "4px 8px 4px 0"},
         )
         self._button.on_click(lambda _: self.measure())
         self._status = ipywidgets.HTML()
@@ -386,6 +386,7 @@ class CostTable(ipywidgets.VBox):
         layout = {"flex_flow": "row wrap", "align_items": "center"}
         rows = [ipywidgets.HBox(row, layout=layout) for row in rows]
         super().__init__([*rows, self._table])
+        self.add_class("tripletviz-cost-table")
 
     def measure(self):
         """Measure what is chosen, and add its line; what cannot be measured is said."""
@@ -436,8 +437,11 @@ class CostTable(ipywidgets.VBox):
             new = ' class="new"' if number == len(self.costs) else ""
             lines.append(f'<tr{new}><th scope="row">{first}</th>{cells}</tr>')
         self._table.value = (
-            f'{_STYLE}<div class="tripletviz-costs" tabindex="0" role="region" '
-            f'aria-label="Table of costs"><table><caption>{html.escape(self._caption())}</caption>'
+            f'{_STYLE}<p class="tripletviz-costs-hint">{_HINT}</p>'
+            # Without that attribute JupyterLab keeps the arrow keys for itself.
+            '<div class="tripletviz-costs" tabindex="0" data-lm-suppress-shortcuts="true" '
+            'role="region" aria-label="Table of costs"><table>'
+            f"<caption>{html.escape(self._caption())}</caption>"
             f"<thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
         )
 
@@ -463,17 +467,44 @@ _HEADS = (
     "loss's share",
     "memory (MB)",
 )
+_HINT = "Wider than its place: go to the table by Tab or a click, then scroll it with → and ←."
+# Ipywidgets' own buttons are 28 pixels high, too low for a finger. And its box for HTML grows with
+# a wide table, where something outside then cuts it off: it is held to its place here. In a narrow
+# place the networks stay where they are, and the other columns are scrolled under them.
 _STYLE = """<style>
-.tripletviz-costs { overflow-x: auto; font-size: 14px; line-height: 1.4; }
-.tripletviz-costs table { border-collapse: collapse; min-width: 40em; }
+.tripletviz-cost-table .widget-toggle-buttons
+  { display: flex; flex-wrap: wrap; width: 100%; height: auto; margin: 2px 0; }
+.tripletviz-cost-table .widget-toggle-buttons > .widget-label { flex: 0 0 8.5em; text-align: left; }
+.tripletviz-cost-table .widget-toggle-buttons > div
+  { flex: 1 1 300px; display: flex; flex-wrap: wrap; gap: 4px; }
+.tripletviz-cost-table .widget-toggle-button
+  { height: 44px; min-width: 44px; line-height: 44px; margin: 0; }
+.tripletviz-cost-table > .widget-html { width: auto; container-type: inline-size; }
+.tripletviz-cost-table > .widget-html > .widget-html-content { min-width: 0; max-width: 100%; }
+.tripletviz-costs { overflow-x: auto; font-size: 13px; line-height: 1.3; }
+.tripletviz-costs:focus-visible { outline: 2px solid var(--jp-brand-color1, #1976d2); }
+.tripletviz-costs table { border-collapse: separate; border-spacing: 0; width: 100%; }
 .tripletviz-costs caption { text-align: left; padding: 4px 0; font-weight: 600; }
 .tripletviz-costs th, .tripletviz-costs td
-  { padding: 4px 8px; text-align: right; border-bottom: 1px solid #888; }
+  { padding: 4px; text-align: right; vertical-align: top; border-bottom: 1px solid #888; }
 .tripletviz-costs thead th { vertical-align: bottom; }
 .tripletviz-costs :is(th, td):is(:first-child, :nth-child(3), :nth-child(4)) { text-align: left; }
+.tripletviz-costs :is(th, td):nth-child(3) { padding-left: 8px; }
 .tripletviz-costs tbody th { font-weight: 600; }
-.tripletviz-costs tbody :is(th, td) { white-space: nowrap; }
 .tripletviz-costs tr.new > * { border-bottom-width: 3px; }
+.tripletviz-costs-hint { display: none; font-size: 13px; }
+@container (max-width: 640px) {
+  .tripletviz-costs { font-size: 12px; }
+  .tripletviz-costs th, .tripletviz-costs td { padding: 4px 2px; }
+}
+@container (max-width: 559px) {
+  .tripletviz-costs { border-right: 2px dashed #888; }
+  .tripletviz-costs table { width: 560px; }
+  .tripletviz-costs caption { position: sticky; left: 0; max-width: 100cqw; }
+  .tripletviz-costs :is(th, td):first-child
+    { position: sticky; left: 0; padding-right: 6px; background: var(--jp-layout-color0, Canvas); }
+  .tripletviz-costs-hint { display: block; }
+}
 </style>"""
 
 
@@ -501,7 +532,7 @@ def _choice(name, options):
     return ipywidgets.ToggleButtons(
         options=list(options.items()),
         description=name,
-        style={"description_width": "7.5em", "button_width": "auto"},
+        style={"description_width": "8.5em", "button_width": "auto"},
     )
 
 

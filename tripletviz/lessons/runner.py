@@ -60,6 +60,7 @@ def execute(notebook, output, parameters):
         kernel_name="python3",
         cwd=str(output.parent),
         progress_bar=False,
+        start_timeout=300,  # on a busy machine a kernel needs longer than the usual minute
         # Only errors: the kernel warns of its unencrypted connection, which is to this machine.
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
     )

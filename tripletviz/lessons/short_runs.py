@@ -75,7 +75,8 @@ class Bench:
         epochs = [pk_plan(self.labels, *shape, seed=seed, epoch=epoch) for epoch in range(2)]
         self.batches = np.concatenate(epochs)[:STEPS]
         fresh = conv_net(embedding_size=8, channels=4, seed=seed)
-        settle_batch_norm(fresh, self.images[::7], batch_size=50, batches=20)
+        # By the batches of its own training, and often enough that the start is forgotten.
+        settle_batch_norm(fresh, self.images[self.batches.ravel()], batch_size=32, batches=100)
         self._start = fresh.get_weights()
         if not hasattr(self, "network"):
             self.network = fresh

@@ -1,12 +1,11 @@
 // CollapseSimulator: trainings that end in one point, and what saves them.
 //
 // `initialize` runs the clock, once for each model; `render` builds a view, as often as the widget
-// is shown. They meet only in the model's traits. Whether a kernel is there that trains, each view
-// asks by a message: traits are saved with a page, and would still say yes when it is exported.
+// is shown. They meet only in the model's traits.
 
 import {
-  CONTROLS_STYLE,
   makeCheckbox,
+  makeChoice,
   makeLearningRate,
   makeMenu,
   makeRange,
@@ -15,7 +14,6 @@ import {
   shortNumber,
 } from "./controls.js";
 import {
-  BaseView,
   clamp,
   floatsOf,
   formatted,
@@ -29,8 +27,8 @@ import {
   reducedMotion,
   runClock,
 } from "./shared.js";
+import { TRAINABLE_STYLE, TrainableView } from "./trainable.js";
 
-const PATIENCE = 2000; // milliseconds in which a free kernel answers
 const SNAPSHOTS_PER_SECOND = 8;
 const EDGE = 22; // around the outermost points, in CSS pixels
 const GLYPH = 13; // height of a digit in the plot, in CSS pixels
@@ -467,11 +465,7 @@ function makeSettings(classes) {
     text ?? `${n} steps of batch all`,
   ]);
   return [
-    makeSetting("strategy", "Strategy", makeMenu(Object.entries(STRATEGY_NAMES)), {
-      read() {
-        return this.input.value;
-      },
-    }),
+    makeChoice("strategy", "Strategy", Object.entries(STRATEGY_NAMES)),
     makeLearningRate(),
     makeMargin(),
     makeCheckbox("soft_margin", "Soft margin"),
@@ -540,16 +534,17 @@ const TEMPLATE = `
   <p class="status" role="status" aria-live="polite"></p>
 </section>`;
 
-const render = (context) => mount(context, "collapse-simulator", CONTROLS_STYLE + STYLE, TEMPLATE, View);
+const render = (context) =>
+  mount(context, "collapse-simulator", TRAINABLE_STYLE + STYLE, TEMPLATE, View);
 
-class View extends BaseView {
+class View extends TrainableView {
   constructor(model, shadow) {
     super(model, shadow);
     this.classes = model.get("_classes");
     this.plot = new Plot(this.find("canvas"), intsOf(model.get("_class_of")), this.classes);
     this.recorded = floatsOf(model.get("_points"));
     this.charts = CHARTS.map((kind) => new Chart(kind));
-    this.settings = makeSettings(this.classes.length);
+    this.form = makeSettings(this.classes.length);
     this.runs = new Map(); // from what Python sent to what is drawn of it
     this.build();
     this.listen();
@@ -566,7 +561,7 @@ class View extends BaseView {
       `train anew. The points are the probe: ${this.plot.count} images that no training sees.`;
     this.find(".charts").append(...this.charts.map((chart) => chart.root));
     const batch = make("span", "batch"); // P x K stay side by side
-    for (const { name, root } of this.settings) {
+    for (const { name, root } of this.form) {
       if (name === "classes_per_batch") this.find(".settings").append(batch);
       const isBatch = ["classes_per_batch", "images_per_class"].includes(name);
       (isBatch ? batch : this.find(".settings")).append(root);
@@ -595,21 +590,10 @@ class View extends BaseView {
     this.on(this.find(".fit"), "click", () => this.toggleFit());
     this.on(this.find(".scrub"), "input", (event) => this.seek(event.target.valueAsNumber));
     this.on(this.find(".recipe"), "change", (event) => this.choose(event.target.value));
-    this.on(this.find(".train"), "click", () => this.train());
-    for (const setting of this.settings) this.listenToSetting(setting);
+    this.listenToForm();
     for (const chart of this.charts) this.listenToChart(chart);
     this.listenToKeys();
     this.onLook(this.find(".plot"), () => this.resize());
-  }
-
-  listenToSetting({ name, input, read, write }) {
-    const live = input.type === "range";
-    this.on(input, live ? "input" : "change", () => {
-      const value = read.call({ input });
-      write(value); // what is out of range comes back within it
-      if (live) this.sendSoon(name, value);
-      else this.send(name, value);
-    });
   }
 
   listenToChart({ field }) {
@@ -637,27 +621,6 @@ class View extends BaseView {
     });
   }
 
-  // Only an answer proves that somebody is there who trains.
-  listenToKernel() {
-    this.alive = false;
-    this.pending = false;
-    const hear = ({ type }) => {
-      if (type === "alive") this.alive = true;
-      if (type === "started") this.endWaiting();
-      this.update();
-    };
-    this.model.on("msg:custom", hear);
-    this.undo.push(
-      () => this.model.off("msg:custom", hear),
-      () => clearTimeout(this.waiting),
-    );
-    this.tell({ type: "hello" });
-  }
-
-  tell(content) {
-    this.model.send?.(content);
-  }
-
   // ---- acting
 
   get last() {
@@ -666,16 +629,6 @@ class View extends BaseView {
 
   get position() {
     return clamp(this.model.get("position"), 0, this.last);
-  }
-
-  get busy() {
-    const { alive, pending } = this;
-    return pending || (alive && ["importing", "training"].includes(this.model.get("state")));
-  }
-
-  currentSettings() {
-    const names = Object.keys(SETTING_WORDS);
-    return Object.fromEntries(names.map((name) => [name, this.model.get(name)]));
   }
 
   togglePlay() {
@@ -711,23 +664,8 @@ class View extends BaseView {
   }
 
   train() {
-    if (!this.alive || this.busy) return;
-    this.pending = true;
-    this.late = false;
-    this.waiting = setTimeout(() => {
-      this.late = true;
-      this.update();
-    }, PATIENCE);
-    if (this.timer !== undefined) this.sendNow();
-    this.model.set("playing", false);
-    this.tell({ type: "train", settings: this.currentSettings() });
-    this.update();
-  }
-
-  endWaiting() {
-    this.pending = false;
-    this.late = false;
-    clearTimeout(this.waiting);
+    if (this.alive && !this.busy) this.model.set("playing", false);
+    super.train();
   }
 
   // ---- showing
@@ -784,8 +722,8 @@ class View extends BaseView {
     this.find(".fit").setAttribute("aria-pressed", model.get("fit_each"));
     this.updateMenu();
     this.updateVerdict();
-    this.updateSettings();
-    this.updateTraining();
+    this.updateForm();
+    this.updateMessage();
     this.repaint();
   }
 
@@ -808,37 +746,18 @@ class View extends BaseView {
     this.find(".verdict-words").textContent = this.run?.words || waiting;
   }
 
-  updateSettings() {
-    const now = this.currentSettings();
-    for (const { name, input, write } of this.settings) {
-      write.call({ input }, now[name]);
-      input.disabled = !this.alive || this.busy || (name === "margin" && now.soft_margin);
-    }
-  }
-
-  updateTraining() {
-    const state = this.model.get("state");
-    this.find(".train").disabled = !this.alive || this.busy;
-    const message = this.find(".message");
-    message.textContent = this.messageNow(state);
-    message.classList.toggle("failed", this.alive && !this.busy && state === "failed");
-    const progress = this.find(".progress");
-    progress.hidden = !this.busy;
-    if (this.busy && state === "training") progress.value = this.model.get("progress");
-    else progress.removeAttribute("value");
+  updateForm() {
+    super.updateForm();
+    const { input } = this.form.find(({ name }) => name === "margin");
+    input.disabled ||= this.model.get("soft_margin");
   }
 
   messageNow(state) {
-    if (this.late) {
-      return (
-        "The kernel has not answered: it is busy, or no longer runs. " +
-        "Training begins when it answers."
-      );
-    }
-    if (this.pending) return "Asking the kernel ...";
+    if (this.late) return `${this.askingWords} Training begins when it answers.`;
+    if (this.pending) return this.askingWords;
     if (!this.alive) return `${NEEDS_KERNEL} The recipes play without one.`;
     if (this.busy || state === "failed") return this.model.get("message");
-    const changes = this.run ? describeChanges(this.currentSettings(), this.run.settings) : [];
+    const changes = this.run ? describeChanges(this.settingsNow, this.run.settings) : [];
     if (changes.length) return `Not trained yet: ${changes.join(", ")}.`;
     if (state === "done" && this.model.get("recipe") === OWN) return this.model.get("message");
     return "Change a setting and train: a few seconds in the kernel.";
@@ -970,20 +889,12 @@ canvas { position: absolute; inset: 0; width: 100%; height: 100%; }
 .training {
   display: grid; gap: 4px; padding: 8px 12px; border: 1px solid var(--line); border-radius: 4px;
 }
+:host(.projected) .training { display: none; }
 .training-heading { font-weight: 600; }
-.settings { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 18px; }
 .batch { display: inline-flex; align-items: center; gap: 0 8px; }
 .setting-margin output { min-width: 24px; }
-.act { display: flex; align-items: center; gap: 12px; min-height: 48px; }
-.train {
-  flex: none; min-width: 96px; font-weight: 600; border-color: var(--accent); color: var(--accent);
-}
-.train:disabled { border-color: var(--line); color: inherit; }
+.act { min-height: 48px; }
 .training-words { flex: 1; min-width: 0; }
-.failed { color: var(--negative); }
-.progress {
-  display: block; width: 100%; max-width: 420px; height: 8px; accent-color: var(--accent);
-}
 @container (max-width: 719px) {
   .simulator { grid-template-columns: minmax(0, 1fr); padding: 8px; }
   .recipe-label { flex: 1 1 100%; }

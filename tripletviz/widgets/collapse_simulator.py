@@ -2,16 +2,15 @@
 
 import base64
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 
 import numpy as np
 import traitlets
 
+from ._trainable import TrainableWidget, json_numbers
 from ._triplets import STRATEGIES
-from ._widget import Widget, check_labels, describe_classes, load_script
-
-STATES = ("idle", "importing", "training", "done", "failed")
+from ._widget import check_labels, describe_classes, load_script
 
 SNAPSHOTS = 31
 """Pictures of the probe in a run: untrained, and 30 more at equal distances in steps."""
@@ -216,7 +215,7 @@ class CollapseRun:
         return f"R@1 went from {recall[0]:.2f} (untrained) to {recall[-1]:.2f}"
 
 
-class CollapseSimulator(Widget):
+class CollapseSimulator(TrainableWidget):
     """Shows trainings whose embedding collapses to a point, and those that some change saves.
 
     A run is drawn as it was: 2-D embeddings, so that no projection stands between. The widget does
@@ -257,6 +256,8 @@ class CollapseSimulator(Widget):
     """
 
     _esm = load_script("collapse_simulator")
+    _form = tuple(field.name for field in fields(CollapseSettings))
+    _settings_class = CollapseSettings
 
     recipe = traitlets.Unicode(_OWN).tag(sync=True)
     strategy = traitlets.Enum(STRATEGIES, "batch_hard").tag(sync=True)
@@ -273,9 +274,6 @@ class CollapseSimulator(Widget):
     position = traitlets.Float(0.0).tag(sync=True, echo_update=False)
     playing = traitlets.Bool(False).tag(sync=True)
     fit_each = traitlets.Bool(False).tag(sync=True)
-    state = traitlets.Enum(STATES, "idle").tag(sync=True)
-    message = traitlets.Unicode("").tag(sync=True)
-    progress = traitlets.Float(0.0, min=0.0, max=1.0).tag(sync=True)
     title = traitlets.Unicode("").tag(sync=True)
 
     _class_of = traitlets.Bytes().tag(sync=True)
@@ -298,7 +296,6 @@ class CollapseSimulator(Widget):
         labels = check_labels(labels, len(np.atleast_1d(labels)), "point of the probe")
         present, class_of = np.unique(labels, return_inverse=True)
         described, points = _describe_recipes(recipes, runs or {}, len(labels))
-        self._trainer = None
         self._settings_of = {recipe.name: recipe.settings for recipe in recipes}
         recipe = traits.get("recipe", recipes[0].name if recipes else _OWN)
         # Traits that are given win over what the recipe says.
@@ -316,7 +313,6 @@ class CollapseSimulator(Widget):
             **(start | traits),
         )
         self.observe(self._follow_recipe, "recipe")
-        self.on_msg(self._hear)
 
     @property
     def settings(self) -> CollapseSettings:
@@ -325,45 +321,7 @@ class CollapseSimulator(Widget):
         Raises:
             ValueError: if they do not go together.
         """
-        return CollapseSettings(**{f.name: getattr(self, f.name) for f in fields(CollapseSettings)})
-
-    def on_train(self, trainer: Callable[["CollapseSimulator"], None]) -> None:
-        """Says what the *train* button does: `trainer` is called with the widget.
-
-        It should call `show_run`, and `report` with what it is doing. What it raises is shown.
-        """
-        self._trainer = trainer
-        self.send({"type": "alive"})
-
-    def train(self) -> None:
-        """Does what the *train* button does; returns when the training has ended.
-
-        Raises:
-            RuntimeError: if nobody trains, see `on_train`.
-        """
-        if self._trainer is None:
-            raise RuntimeError("nobody trains for this widget: `on_train` was not called")
-        try:
-            self.settings  # noqa: B018 (settings that do not go together raise)
-            self._trainer(self)
-        except KeyboardInterrupt:
-            self.report("failed", "The training was interrupted.")
-        except Exception as error:  # a button must not die silently
-            said = " ".join(str(error).split()) or "it said nothing"
-            name = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-            self.report("failed", f"Not trained. {name}{said}")
-
-    def report(self, state: str, message: str = "", progress: float = 0.0) -> None:
-        """Tells what the training is doing, in one message to the browser.
-
-        Args:
-            state: as the trait.
-            message: one line.
-            progress: as the trait.
-        """
-        with self.hold_sync():
-            self.state, self.message = state, message
-            self.progress = min(max(float(progress), 0.0), 1.0)
+        return CollapseSettings(**{name: getattr(self, name) for name in self._form})
 
     def show_run(self, run: CollapseRun, *, complete: bool = True) -> None:
         """Draws a run as the reader's own.
@@ -383,34 +341,9 @@ class CollapseSimulator(Widget):
             self.playing = False
             self.position = float(len(run.steps) - 1)
 
-    def _hear(self, _, content, __) -> None:
-        """Answers a view's messages: whether somebody is here who trains, and to train."""
-        kind = content.get("type")
-        if kind == "hello" and self._trainer is not None:
-            self.send({"type": "alive"})
-        if kind != "train" or self._trainer is None:
-            return
-        self.send({"type": "started"})
-        try:
-            # Traits just changed in the view may arrive later than this message.
-            for name, value in content.get("settings", {}).items():
-                if name in CollapseSettings.__dataclass_fields__:
-                    setattr(self, name, value)
-        except (traitlets.TraitError, ValueError) as error:
-            self.report("failed", f"Not trained. {error}")
-        else:
-            self.train()
-
-    @traitlets.validate(*CollapseSettings.__dataclass_fields__)
+    @traitlets.validate(*_form)
     def _check_setting(self, proposal):
-        name, value = proposal.trait.name, proposal.value
-        if not isinstance(value, (bool, str)) and not math.isfinite(value):
-            raise traitlets.TraitError(f"`{name}` must be finite, got {value}.")
-        try:
-            CollapseSettings(**{name: value})
-        except ValueError as error:
-            raise traitlets.TraitError(str(error)) from None
-        return value
+        return self._checked_setting(proposal)
 
     @traitlets.validate("position")
     def _clip_position(self, proposal):
@@ -483,17 +416,12 @@ def _describe_run(run: CollapseRun, count: int, complete: bool) -> dict:
         "settings": asdict(run.settings),
         "level": run.settings.level,
         "steps": np.asarray(run.steps).tolist(),
-        "loss": _numbers(run.loss),
-        "gradient": _numbers(run.gradient),
-        "curves": {name: _numbers(values) for name, values in run.curves.items()},
+        "loss": json_numbers(run.loss),
+        "gradient": json_numbers(run.gradient),
+        "curves": {name: json_numbers(values) for name, values in run.curves.items()},
         "verdict": run.verdict if complete else "",
         "words": run.words if complete else "",
     }
-
-
-def _numbers(values) -> list:
-    """Numbers as JSON can hold them, with four digits; zero only where it is exactly zero."""
-    return [float(f"{v:.4g}") if math.isfinite(v) else None for v in map(float, values)]
 
 
 def _floats(points) -> bytes:

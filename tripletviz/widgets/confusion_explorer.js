@@ -808,7 +808,9 @@ th.name.current span {
   display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); gap: 4px;
   max-height: 146px; overflow-y: auto; padding: 3px;
 }
-.confusion { text-align: left; font-variant-numeric: tabular-nums; }
+.confusion {
+  font-size: min(var(--text), 15px); text-align: left; font-variant-numeric: tabular-nums;
+}
 .images-head {
   display: flex; justify-content: space-between; align-items: center; gap: 8px; min-height: 44px;
 }

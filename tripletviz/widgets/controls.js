@@ -39,6 +39,12 @@ export function makeMenu(entries) {
   return select;
 }
 
+// A menu whose values are names.
+export function makeChoice(name, label, entries) {
+  const input = makeMenu(entries);
+  return makeSetting(name, label, input, { read: () => input.value });
+}
+
 export function makeRange(max, min = 0, step = 1) {
   const input = make("input");
   Object.assign(input, { type: "range", min, max, step });
@@ -56,20 +62,23 @@ export function makeCheckbox(name, label) {
   return setting;
 }
 
-export function makeLearningRate() {
+// A slider along given values; it stands at the one that is nearest, by their ratio.
+export function makeScale(name, label, values) {
   const output = make("output", "number");
-  const input = makeRange(LEARNING_RATES.length - 1);
-  return makeSetting("learning_rate", "Learning rate", input, {
+  const input = makeRange(values.length - 1);
+  return makeSetting(name, label, input, {
     output,
-    read: () => LEARNING_RATES[Number(input.value)],
+    read: () => values[Number(input.value)],
     write(value) {
-      const distance = LEARNING_RATES.map((rate) => Math.abs(Math.log(rate / value)));
+      const distance = values.map((each) => Math.abs(Math.log(each / value)));
       input.value = distance.indexOf(Math.min(...distance));
       output.textContent = shortNumber(value);
       input.setAttribute("aria-valuetext", shortNumber(value));
     },
   });
 }
+
+export const makeLearningRate = () => makeScale("learning_rate", "Learning rate", LEARNING_RATES);
 
 export function makeSeed() {
   const input = make("input");

@@ -5,7 +5,9 @@ import binascii
 import itertools
 import math
 import numbers
+import threading
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import traitlets
@@ -20,6 +22,15 @@ SIDES = (8, 256)
 
 _QUESTION = "Which images of the gallery lie nearest to yours?"
 _FROM_PYTHON = "python"
+
+
+class _Query(NamedTuple):
+    """One picture that was asked for: `count` orders the queries, `number` is the view's name."""
+
+    count: int
+    number: str
+    image: np.ndarray
+    thread: int
 
 
 class ImageQuery(Widget):
@@ -109,8 +120,10 @@ class ImageQuery(Widget):
         presets = _check_presets(presets, (height, width))
         answers, shown = self._describe_presets(presets, preset_answers)
         self._callback = None
-        self._query = None  # number and picture of the query that is answered now
-        self._numbers = itertools.count(1)
+        self._newest = None  # the `_Query` that came last
+        self._counts, self._numbers = itertools.count(1), itertools.count(1)
+        self._lock = threading.RLock()  # one answer is put in its place at a time
+        self._here = threading.local()  # in each thread the query that its callback answers
         super().__init__(
             _height=height,
             _width=width,
@@ -130,12 +143,23 @@ class ImageQuery(Widget):
     @property
     def image(self) -> np.ndarray | None:
         """The last query that reached Python, `uint8` of shape `(H, W)`; None if there is none."""
-        return None if self._query is None else self._query[1].copy()
+        return None if self._newest is None else self._newest.image.copy()
+
+    @property
+    def query(self) -> int:
+        """Number of a query, the first being 1; 0 if there was none.
+
+        In the callback it is the query that the callback answers, elsewhere the newest.
+        """
+        asked = getattr(self._here, "query", None) or self._newest
+        return 0 if asked is None else asked.count
 
     def on_query(self, callback: Callable[["ImageQuery", np.ndarray], None]) -> None:
         """Says who answers: `callback(widget, image)` is called for every query of the reader.
 
-        It should call `show_answer` before it returns. What it raises is shown to the reader.
+        It should call `show_answer` before it returns. What it raises is shown to the reader. If it
+        hands over to a thread of its own, it should `report` that before it returns; and it reads
+        `query`, which that thread gives to `show_answer`: a newer query may have come by then.
 
         Args:
             callback: function of this widget and of a `uint8` array of shape `(H, W)`.
@@ -169,57 +193,91 @@ class ImageQuery(Widget):
             )
         self._ask(f"{_FROM_PYTHON}-{next(self._numbers)}", image)
 
-    def show_answer(self, indices, distances) -> None:
+    def show_answer(self, indices, distances, *, query: int | None = None) -> None:
         """Shows the nearest images of the gallery, for the query that is being answered.
+
+        If a newer query has come since, nothing is shown: the answer is late.
 
         Args:
             indices: of the `k` nearest, distinct integers, nearest first.
             distances: their distances, `k` finite floats that do not decrease.
+            query: number of the query that is answered; needed in a thread of one's own.
 
         Raises:
-            RuntimeError: if there was no query yet.
+            RuntimeError: if there was no query yet, or it is not known which is answered.
             ValueError: if shape, type, range or order are others.
         """
         indices, distances = self._check_answer(indices, distances, "indices", "distances")
         described = self._describe(indices, distances)
         pictures = self._images[indices].tobytes()
-        self._tell(**described, pictures=base64.b64encode(pictures).decode("ascii"), failed="")
+        pictures = base64.b64encode(pictures).decode("ascii")
+        self._tell(self._count_of(query), **described, pictures=pictures, failed="")
 
-    def report(self, text: str) -> None:
+    def report(self, text: str, *, query: int | None = None) -> None:
         """Shows a line of text with the answer; it goes with the next query.
 
         Args:
             text: one line.
+            query: as for `show_answer`.
 
         Raises:
-            RuntimeError: if there was no query yet.
+            RuntimeError: as `show_answer`.
         """
-        self._tell(report=" ".join(str(text).split()))
+        self._tell(self._count_of(query), report=" ".join(str(text).split()))
 
-    def _tell(self, **changes) -> None:
-        """Adds to what the browser knows about the query that is being answered."""
-        if self._query is None:
+    def _count_of(self, query: int | None) -> int:
+        """Which query is meant: the one that is given, or the one that this thread answers."""
+        if self._newest is None:
             raise RuntimeError("there is no query to answer yet: answer in the `on_query` callback")
-        number, image = self._query
-        known = self._answer
-        if known.get("number") != number:
-            picture = base64.b64encode(image.tobytes()).decode("ascii")
-            known = {"number": number, "image": picture}
-        self._answer = {**known, **changes}
+        if query is not None:
+            return query
+        asked = getattr(self._here, "query", None) or self._newest
+        if asked.thread != threading.get_ident():
+            raise RuntimeError(
+                "it is not known which query this thread answers: read `query` in the `on_query` "
+                "callback, and give it, `show_answer(..., query=query)`"
+            )
+        return asked.count
+
+    def _tell(self, count: int, **changes) -> None:
+        """Adds to what the browser knows about a query, unless a newer one has come."""
+        with self._lock:
+            newest = self._newest
+            if count != newest.count:
+                return
+            known = self._answer
+            if known.get("number") != newest.number:
+                picture = base64.b64encode(newest.image.tobytes()).decode("ascii")
+                known = {"number": newest.number, "image": picture}
+            self._answer = {**known, **changes}
 
     def _ask(self, number: str, image: np.ndarray) -> None:
-        self._query = (number, image)
+        with self._lock:
+            query = _Query(next(self._counts), number, image, threading.get_ident())
+            self._newest = query
+        before, self._here.query = getattr(self._here, "query", None), query
         try:
-            self._callback(self, image.copy())
+            self._call_back(query)
+        finally:
+            self._here.query = before
+
+    def _call_back(self, query: _Query) -> None:
+        try:
+            self._callback(self, query.image.copy())
         except KeyboardInterrupt:
-            self._tell(failed="No answer: it was interrupted.")
+            self._tell(query.count, failed="No answer: it was interrupted.")
         except Exception as error:  # a pad must not die silently
             said = " ".join(str(error).split()) or "it said nothing"
-            self._tell(failed=f"No answer. {type(error).__name__}: {said}")
+            self._tell(query.count, failed=f"No answer. {type(error).__name__}: {said}")
         else:
-            told = self._answer if self._answer.get("number") == number else {}
+            self._complain_of_silence(query)
+
+    def _complain_of_silence(self, query: _Query) -> None:
+        with self._lock:  # a thread may answer just now
+            told = self._answer if self._answer.get("number") == query.number else {}
             if not (told.get("items") or told.get("report")):
-                self._tell(failed="No answer: the callback did not call `show_answer`.")
+                words = "No answer: the callback did not call `show_answer`."
+                self._tell(query.count, failed=words)
 
     def _hear(self, _, content, __) -> None:
         """Answers a view's messages: whether somebody is here who answers, and queries."""

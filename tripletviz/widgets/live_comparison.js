@@ -1,22 +1,18 @@
 // LiveComparison: several trainings side by side, and a form to add one.
 //
-// Whether a kernel is there that trains, a view asks by a message: traits are saved with a page,
-// and would still say yes when it is exported. While a cell trains, an older front end's kernel
-// hears no message; news from it proves then that it lives.
+// While a cell trains, an older front end's kernel hears no message; news from it proves then that
+// it lives.
 
 import {
-  CONTROLS_STYLE,
   makeCheckbox,
+  makeChoice,
   makeLearningRate,
-  makeMenu,
-  makeRange,
+  makeScale,
   makeSeed,
   makeSetting,
-  shortNumber,
 } from "./controls.js";
 import { counted, linePath, nearestIndex, rangeOf, tickText } from "./curves.js";
 import {
-  BaseView,
   CURVE_MEANINGS,
   DISTANCE_NAMES,
   clamp,
@@ -28,8 +24,8 @@ import {
   readTheme,
   setAll,
 } from "./shared.js";
+import { TRAINABLE_STYLE, TrainableView } from "./trainable.js";
 
-const PATIENCE = 2000; // milliseconds in which a free kernel answers
 const SILENCE = 20; // seconds without news from a kernel that trains
 const LONG_SILENCE = 120; // the same while it imports or compiles
 const SIDE = { left: 42, top: 10, bottom: 18 }; // around a plot, in CSS pixels
@@ -80,16 +76,6 @@ const STRATEGY_NAMES = [
   ["all_then_hard", "batch all, then batch hard"],
 ];
 const MARGINS = [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10];
-const FORM = [
-  "metric",
-  "normalize",
-  "strategy",
-  "switch_step",
-  "margin",
-  "learning_rate",
-  "seed",
-];
-const BUSY = ["importing", "training"];
 const HOW_TO_STOP = "· To stop: the ■ button of the toolbar (Kernel → Interrupt).";
 
 // ---------------------------------------------------------------- numbers and words
@@ -329,21 +315,6 @@ class Chart {
 
 // ---------------------------------------------------------------- the form
 
-function makeMargin() {
-  const output = make("output", "number");
-  const input = makeRange(MARGINS.length - 1);
-  return makeSetting("margin", "Margin", input, {
-    output,
-    read: () => MARGINS[Number(input.value)],
-    write(value) {
-      const distance = MARGINS.map((each) => Math.abs(Math.log(each / value)));
-      input.value = distance.indexOf(Math.min(...distance));
-      output.textContent = shortNumber(value);
-      input.setAttribute("aria-valuetext", shortNumber(value));
-    },
-  });
-}
-
 function makeSwitch(total) {
   const input = make("input");
   const last = Math.max(total - 1, 1);
@@ -354,19 +325,13 @@ function makeSwitch(total) {
   });
 }
 
-// A menu whose values are names.
-function makeChoice(name, label, entries) {
-  const input = makeMenu(entries);
-  return makeSetting(name, label, input, { read: () => input.value });
-}
-
 function makeForm(total) {
   return [
     makeChoice("metric", "Distance", Object.entries(DISTANCE_NAMES)),
     makeCheckbox("normalize", "L2 normalisation"),
     makeChoice("strategy", "Strategy", STRATEGY_NAMES),
     makeSwitch(total),
-    makeMargin(),
+    makeScale("margin", "Margin", MARGINS),
     makeLearningRate(),
     makeSeed(),
   ];
@@ -409,14 +374,15 @@ const TEMPLATE = `
 </section>`;
 
 const render = (context) =>
-  mount(context, "live-comparison", CONTROLS_STYLE + STYLE, TEMPLATE, View);
+  mount(context, "live-comparison", TRAINABLE_STYLE + STYLE, TEMPLATE, View);
 
-class View extends BaseView {
+class View extends TrainableView {
   constructor(model, shadow) {
     super(model, shadow);
     this.slots = new Map(); // from a run's name to its place among the styles
     this.charts = [];
     this.form = makeForm(model.get("total_steps"));
+    this.news = false; // whether the kernel has told anything since
     this.heard = performance.now();
     this.build();
     this.listen();
@@ -438,16 +404,16 @@ class View extends BaseView {
       this.heard = performance.now();
       this.update();
     });
-    this.follow(["hidden", "extra", "title", "_finding", "_note", "total_steps", ...FORM], () =>
+    const names = this.form.map(({ name }) => name);
+    this.follow(["hidden", "extra", "title", "_finding", "_note", "total_steps", ...names], () =>
       this.update(),
     );
     this.follow("cursor", () => this.repaint());
     const place = this.find(".place");
     this.on(place, "input", () => this.readAt(Number(place.value)));
     this.on(this.find(".extra"), "change", (event) => this.send("extra", event.target.value));
-    this.on(this.find(".train"), "click", () => this.train());
     this.on(this.find(".stop"), "click", () => this.stop());
-    for (const setting of this.form) this.listenToSetting(setting);
+    this.listenToForm();
     // The form and the table keep their keys.
     const unless = (action) => (event) =>
       event.target.closest(".settings, .rows") ? false : action();
@@ -467,77 +433,25 @@ class View extends BaseView {
     this.undo.push(() => clearInterval(ticking));
   }
 
-  listenToSetting({ name, input, read, write }) {
-    const live = input.type === "range";
-    this.on(input, live ? "input" : "change", () => {
-      const value = read.call({ input });
-      write.call({ input }, value); // what is out of range comes back within it
-      if (live) this.sendSoon(name, value);
-      else this.send(name, value);
-    });
-  }
-
-  // Only an answer proves that somebody is there who trains.
-  listenToKernel() {
-    Object.assign(this, { alive: false, pending: false, late: false, news: false });
-    const hear = ({ type }) => {
-      if (type === "alive" && !this.alive) {
-        this.alive = true;
-        this.find(".training").open = true;
-      }
-      if (["started", "stopping"].includes(type)) this.endWaiting();
-      this.heard = performance.now();
-      this.update();
-    };
-    this.model.on("msg:custom", hear);
-    this.undo.push(
-      () => this.model.off("msg:custom", hear),
-      () => clearTimeout(this.waiting),
-    );
-    this.tell({ type: "hello" });
-  }
-
-  tell(content) {
-    this.model.send?.(content);
+  hear(type) {
+    if (type === "alive" && !this.alive) this.find(".training").open = true;
+    super.hear(type);
+    if (type === "stopping") this.endWaiting();
+    this.heard = performance.now();
   }
 
   // ---- acting
 
-  get busy() {
-    const told = (this.alive || this.news) && BUSY.includes(this.model.get("state"));
-    return this.pending === "train" || told;
+  get isTold() {
+    return this.alive || this.news;
   }
 
   get places() {
     return placesOf(this.shownRuns());
   }
 
-  train() {
-    if (!this.alive || this.busy) return;
-    if (this.timer !== undefined) this.sendNow();
-    this.ask("train", {
-      settings: Object.fromEntries(FORM.map((name) => [name, this.model.get(name)])),
-    });
-  }
-
   stop() {
     if (this.busy) this.ask("stop");
-  }
-
-  ask(type, content = {}) {
-    Object.assign(this, { pending: type, late: false });
-    clearTimeout(this.waiting);
-    this.waiting = setTimeout(() => {
-      this.late = true;
-      this.update();
-    }, PATIENCE);
-    this.tell({ type, ...content });
-    this.update();
-  }
-
-  endWaiting() {
-    Object.assign(this, { pending: false, late: false });
-    clearTimeout(this.waiting);
   }
 
   // Reads the curves at a place among the looks; at the last one it is the end.
@@ -687,15 +601,9 @@ class View extends BaseView {
   }
 
   updateForm() {
-    const strategy = this.model.get("strategy");
-    for (const { name, root, input, write } of this.form) {
-      // What is being typed is not overwritten by news.
-      const typing = input.type === "number" && this.shadow.activeElement === input;
-      if (!typing) write.call({ input }, this.model.get(name));
-      input.disabled = !this.alive || this.busy;
-      if (name === "switch_step") root.hidden = strategy !== "all_then_hard";
-    }
-    this.find(".train").disabled = !this.alive || this.busy;
+    super.updateForm();
+    const { root } = this.form.find(({ name }) => name === "switch_step");
+    root.hidden = this.model.get("strategy") !== "all_then_hard";
     this.find(".advice").textContent = this.adviceNow();
   }
 
@@ -708,29 +616,17 @@ class View extends BaseView {
 
   updateActivity() {
     const { busy } = this;
-    const state = this.model.get("state");
-    const words = this.messageNow(state);
-    const message = this.find(".message");
-    message.textContent = words;
-    message.classList.toggle("failed", !busy && state === "failed" && this.alive);
-    this.find(".activity").hidden = !words;
+    this.updateMessage();
+    this.find(".activity").hidden = !this.find(".message").textContent;
     const stop = this.find(".stop");
     stop.hidden = !busy || !this.alive; // a kernel that has not answered hears no button
     stop.disabled = this.pending === "stop";
-    const progress = this.find(".progress");
-    progress.hidden = !busy;
-    if (state === "training") progress.value = this.model.get("progress");
-    else progress.removeAttribute("value");
     if (!busy && this.pending === "stop") this.endWaiting();
   }
 
   messageNow(state) {
     const { busy, pending } = this;
-    if (pending === "train") {
-      return this.late
-        ? "The kernel has not answered: it is busy, or no longer runs."
-        : "Asking the kernel ...";
-    }
+    if (pending === "train") return this.askingWords;
     if (busy) {
       const silent = (performance.now() - this.heard) / 1000;
       const limit = this.model.get("progress") > 0 ? SILENCE : LONG_SILENCE;
@@ -741,7 +637,7 @@ class View extends BaseView {
       if (pending === "stop") return "Stopping ...";
       return this.model.get("message") + (this.alive ? "" : ` ${HOW_TO_STOP}`);
     }
-    return this.alive || this.news ? this.model.get("message") : "";
+    return this.isTold ? this.model.get("message") : "";
   }
 
   paint() {
@@ -805,7 +701,8 @@ const STYLE = `
 .place { flex: 1 1 auto; max-width: 520px; }
 .at output { min-width: 76px; }
 .rows { overflow-x: auto; }
-table { width: 100%; border-collapse: collapse; font-size: 13px; }
+table { width: 100%; border-collapse: collapse; font-size: var(--text); }
+:host(.projected) details { display: none; }
 th, td { padding: 2px 8px; text-align: left; vertical-align: middle; }
 thead th { color: var(--quiet); font-weight: 400; vertical-align: bottom; line-height: 1.2; }
 tbody tr { border-top: 1px solid var(--line); }
@@ -818,19 +715,10 @@ tbody tr { border-top: 1px solid var(--line); }
 .acts button { min-width: 60px; margin-right: 4px; }
 .activity { display: flex; align-items: center; gap: 12px; min-height: 44px; }
 .activity-words { flex: 1; min-width: 0; }
-.failed { color: var(--negative); }
-.progress {
-  display: block; width: 100%; max-width: 420px; height: 8px; accent-color: var(--accent);
-}
 .training { border: 1px solid var(--line); border-radius: 4px; padding: 0 12px; }
 summary { min-height: 44px; padding: 12px 0; font-weight: 600; cursor: pointer; }
 summary:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-.settings { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 18px; }
-.act { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 12px; padding-bottom: 8px; }
-.train {
-  flex: none; min-width: 96px; font-weight: 600; border-color: var(--accent); color: var(--accent);
-}
-.train:disabled { border-color: var(--line); color: inherit; }
+.act { flex-wrap: wrap; padding-bottom: 8px; }
 @container (max-width: 859px) {
   .charts, .charts:has(.chart:nth-child(4)) { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   .chart:last-child:nth-child(odd) { grid-column: 1 / -1; }

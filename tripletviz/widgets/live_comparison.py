@@ -2,17 +2,17 @@
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
 import traitlets
 
 from ._question import as_markdown
+from ._trainable import TrainableWidget, json_number, json_numbers
 from ._triplets import METRICS, STRATEGIES
-from ._widget import Widget, load_script
+from ._widget import load_script
 
-STATES = ("idle", "importing", "training", "done", "failed")
 SWITCHED = "all_then_hard"
 FORM_STRATEGIES = (*STRATEGIES, SWITCHED)
 
@@ -231,7 +231,7 @@ def settings_that_differ(settings: Mapping) -> dict[str, str]:
     return {name: ", ".join(each.describe(n) for n in different) for name, each in settings.items()}
 
 
-class LiveComparison(Widget):
+class LiveComparison(TrainableWidget):
     """Several trainings side by side: their curves over the same steps, and a table of results.
 
     The widget does not train: `tripletviz.lessons.live_comparison` makes one whose *train* button
@@ -266,6 +266,8 @@ class LiveComparison(Widget):
     """
 
     _esm = load_script("live_comparison")
+    _form = ("metric", "normalize", "strategy", "switch_step", "margin", "learning_rate", "seed")
+    _settings_class = ComparisonSettings
 
     metric = traitlets.Enum(METRICS, "euclidean").tag(sync=True)
     normalize = traitlets.Bool(False).tag(sync=True)
@@ -278,9 +280,6 @@ class LiveComparison(Widget):
     cursor = traitlets.Int(-1, min=-1).tag(sync=True, echo_update=False)
     extra = traitlets.Enum(("", "mean embedding norm", "mean distance"), "").tag(sync=True)
     hidden = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    state = traitlets.Enum(STATES, "idle").tag(sync=True)
-    message = traitlets.Unicode("").tag(sync=True)
-    progress = traitlets.Float(0.0, min=0.0, max=1.0).tag(sync=True)
     title = traitlets.Unicode("").tag(sync=True)
 
     # JSON throughout: buffers that change after the display would spoil an exported page.
@@ -300,7 +299,7 @@ class LiveComparison(Widget):
         runs = dict(runs or {})
         if total_steps is None:
             total_steps = max((int(run.steps[-1]) for run in runs.values()), default=1)
-        self._trainer, self._probe = None, probe
+        self._probe = probe
         self._known: dict[str, tuple[ComparisonRun, bool, bool]] = {}
         self._lock, self._busy, self._stop = threading.Lock(), threading.Lock(), threading.Event()
         start = {"total_steps": total_steps, "switch_step": max(total_steps // 2, 1)}
@@ -308,7 +307,6 @@ class LiveComparison(Widget):
         for name, run in runs.items():
             self._known[self._checked_name(name)] = (run, True, False)
         self._send_runs()
-        self.on_msg(self._hear)
 
     @property
     def runs(self) -> dict[str, ComparisonRun]:
@@ -331,35 +329,17 @@ class LiveComparison(Widget):
 
     # ---- what whoever trains calls
 
-    def on_train(self, trainer: Callable[["LiveComparison"], None]) -> None:
-        """Says what the *train* button does: `trainer` is called with the widget, in a thread.
-
-        It should call `show_run`, and `report` with what it is doing, and end when
-        `stop_requested`. What it raises is shown.
-        """
-        self._trainer = trainer
-        self.send({"type": "alive"})
-
     def train(self) -> None:
-        """Does what the *train* button does; returns when the training has ended.
+        """Does what the *train* button does, which has a thread for it; returns at the end.
 
         Raises:
             RuntimeError: if nobody trains, see `on_train`, or a training is under way.
         """
-        if self._trainer is None:
-            raise RuntimeError("nobody trains for this widget: `on_train` was not called")
         if not self._busy.acquire(blocking=False):
             raise RuntimeError("a training of this widget is under way")
         try:
-            self._stop.clear()
-            self.settings  # noqa: B018 (settings that do not go together raise)
-            self._trainer(self)
-        except KeyboardInterrupt:
-            self.report("failed", "The training was interrupted.")
-        except Exception as error:  # a button must not die silently
-            said = " ".join(str(error).split()) or "it said nothing"
-            name = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-            self.report("failed", f"Not trained. {name}{said}")
+            self.allow()
+            super().train()
         finally:
             self._busy.release()
 
@@ -369,24 +349,12 @@ class LiveComparison(Widget):
 
     @property
     def stop_requested(self) -> bool:
-        """Whether the training under way was asked to end."""
+        """Whether the training under way was asked to end: then whoever trains should end it."""
         return self._stop.is_set()
 
     def allow(self) -> None:
         """Takes back an earlier `stop`, before a training begins."""
         self._stop.clear()
-
-    def report(self, state: str, message: str = "", progress: float = 0.0) -> None:
-        """Tells what the training is doing, in one message to the browser.
-
-        Args:
-            state: as the trait.
-            message: one line.
-            progress: as the trait.
-        """
-        with self.hold_sync():
-            self.state, self.message = state, message
-            self.progress = min(max(float(progress), 0.0), 1.0)
 
     def show_run(
         self, name: str, run: ComparisonRun, *, complete: bool = True, own: bool = False
@@ -515,42 +483,22 @@ class LiveComparison(Widget):
             self.send({"type": "stopping"})
         if kind == "remove" and self._known.get(content.get("name"), (None, 0, False))[2]:
             self.remove_run(content["name"])
-        if self._trainer is None:
-            return
-        if kind == "hello":
-            self.send({"type": "alive"})
-        if kind != "train":
-            return
-        self.send({"type": "started"})
-        if self._busy.locked():
-            return
-        try:
-            # Traits just changed in the view may arrive later than this message.
-            for name, value in content.get("settings", {}).items():
-                if name in _FORM:
-                    setattr(self, name, value)
-        except (traitlets.TraitError, ValueError) as error:
-            self.report("failed", f"Not trained. {error}")
-            return
+        super()._hear(_, content, __)
+
+    def _begin(self, settings) -> None:
+        if not self._busy.locked():
+            super()._begin(settings)
+
+    def _start(self) -> None:
         # In a thread, so that the kernel hears the stop button.
         threading.Thread(target=self.train, daemon=True).start()
 
     @traitlets.validate("metric", "normalize", "margin", "learning_rate", "seed")
     def _check_setting(self, proposal):
-        name, value = proposal.trait.name, proposal.value
-        if isinstance(value, float) and not math.isfinite(value):
-            raise traitlets.TraitError(f"`{name}` must be finite, got {value}.")
-        try:
-            ComparisonSettings(**{name: value})
-        except ValueError as error:
-            raise traitlets.TraitError(str(error)) from None
-        return value
+        return self._checked_setting(proposal)
 
     def __repr__(self) -> str:
         return f"LiveComparison({', '.join(self._known) or 'no runs'})"
-
-
-_FORM = ("metric", "normalize", "strategy", "switch_step", "margin", "learning_rate", "seed")
 
 
 def _finding(ended: Mapping) -> str:
@@ -591,23 +539,14 @@ def _describe(name, run: ComparisonRun, complete, own, differ) -> dict:
         "complete": complete,
         "differ": differ,
         "steps": np.asarray(run.steps).tolist(),
-        "curves": {key: _numbers(values) for key, values in run.curves.items()},
-        "untrained": {key: _number(value) for key, value in run.untrained.items()},
-        "trained": {key: _number(value) for key, value in run.trained.items()},
+        "curves": {key: json_numbers(values) for key, values in run.curves.items()},
+        "untrained": {key: json_number(value) for key, value in run.untrained.items()},
+        "trained": {key: json_number(value) for key, value in run.trained.items()},
         "seconds": round(float(run.seconds), 2),
         "verdict": run.verdict if complete else "",
         "stopped": run.stopped,
         "soft": run.settings.margin == "soft",
     }
-
-
-def _number(value):
-    return float(f"{value:.4g}") if math.isfinite(value) else None
-
-
-def _numbers(values) -> list:
-    """Numbers as JSON can hold them, with four digits."""
-    return [_number(float(value)) for value in values]
 
 
 def _three(value) -> str:

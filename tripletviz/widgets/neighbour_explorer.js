@@ -529,7 +529,7 @@ const STYLE = `
 .card { display: flex; flex-direction: column; align-items: center; gap: 6px; }
 .card-frame { border: 2px solid currentColor; border-radius: 3px; padding: 3px; }
 .card-words { display: flex; flex-direction: column; gap: 4px; align-items: center; }
-.card-class { font-size: 16px; }
+.card-class { font-size: var(--large); }
 .picker { display: flex; flex-direction: column; gap: 6px; min-width: 0; }
 .picker .controls { justify-content: space-between; }
 .show { min-width: 0; }
@@ -545,7 +545,7 @@ const STYLE = `
 }
 .cell .picture, .tile .picture { display: block; }
 .cell[aria-pressed="true"] { color: inherit; }
-.signs { font-size: 11px; }
+.signs { font-size: var(--small); }
 .marks { display: flex; gap: 5px; font-size: 11px; line-height: 1; font-weight: 700; }
 .right { --verdict: var(--positive); --verdict-text: var(--positive); --frame: solid; }
 .wrong { --verdict: var(--negative); --verdict-text: var(--negative-text); --frame: dashed; }
@@ -562,7 +562,7 @@ const STYLE = `
 }
 .panel { border-top: 1px solid var(--line); padding-top: 8px; min-width: 0; max-width: 640px; }
 .panel-heading { display: flex; justify-content: space-between; gap: 8px; flex-wrap: wrap; }
-.panel-name { font-size: 16px; font-weight: 600; overflow-wrap: anywhere; }
+.panel-name { font-size: var(--large); font-weight: 600; overflow-wrap: anywhere; }
 .tiles {
   display: grid; grid-template-columns: repeat(5, minmax(0, 1fr)); gap: 8px 0; padding: 0;
   margin-top: 8px; list-style: none;
@@ -573,7 +573,8 @@ const STYLE = `
 }
 .frame { border: 3px var(--frame) var(--verdict); border-radius: 3px; padding: 1px; }
 .verdict { font-weight: 700; padding-top: 2px; }
-.relative { font-size: 11px; }
+.relative { font-size: var(--small); }
+:host(.projected) .note { display: none; }
 @container (max-width: 719px) {
   .chooser { grid-template-columns: minmax(0, 1fr); }
   .card { flex-direction: row; gap: 16px; }

@@ -203,8 +203,8 @@ const STYLE = `
 }
 header { flex-wrap: nowrap; gap: 12px; }
 .kind {
-  flex: none; font-size: 11px; font-weight: 700; letter-spacing: 0.06em; text-transform: uppercase;
-  color: var(--quiet);
+  flex: none; font-size: var(--small); font-weight: 700; letter-spacing: 0.06em;
+  text-transform: uppercase; color: var(--quiet);
 }
 code { font-family: var(--jp-code-font-family, monospace); font-size: 0.93em; }
 .number-answer { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 24px; }
@@ -213,7 +213,7 @@ code { font-family: var(--jp-code-font-family, monospace); font-size: 0.93em; }
 .slider { flex: 1; }
 .slider.untouched { opacity: 0.55; }
 .end { color: var(--quiet); }
-.field { width: 112px; padding: 0 8px; font-size: 16px; }
+.field { width: 112px; padding: 0 8px; font-size: var(--large); }
 .shapes { display: flex; flex-wrap: wrap; gap: 8px; }
 .shape {
   display: flex; flex-direction: column; align-items: center; gap: 2px; width: 132px;

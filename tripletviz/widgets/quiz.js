@@ -160,8 +160,8 @@ const STYLE = `
 .quiz.dark { --negative-text: var(--negative); }
 header { flex-wrap: nowrap; gap: 12px; }
 .kind {
-  flex: none; font-size: 11px; font-weight: 700; letter-spacing: 0.06em; text-transform: uppercase;
-  color: var(--quiet);
+  flex: none; font-size: var(--small); font-weight: 700; letter-spacing: 0.06em;
+  text-transform: uppercase; color: var(--quiet);
 }
 .choices { display: grid; gap: 6px; }
 .row { border-left: 3px solid transparent; padding-left: 5px; }
@@ -171,7 +171,7 @@ header { flex-wrap: nowrap; gap: 12px; }
 .wrong { border-left-style: dashed; }
 .choice {
   display: flex; align-items: center; gap: 12px; width: 100%; padding: 8px 12px;
-  text-align: left; font-size: 14px;
+  text-align: left; font-size: calc(var(--text) + 1px);
 }
 .choice[aria-checked="true"] {
   border-color: var(--verdict, var(--accent)); box-shadow: inset 0 0 0 1px var(--verdict);
@@ -183,7 +183,7 @@ header { flex-wrap: nowrap; gap: 12px; }
 .words { flex: 1; overflow-wrap: anywhere; }
 .mark { flex: none; font-weight: 700; color: var(--verdict-text); }
 .verdict { color: var(--verdict-text); }
-.why { padding: 6px 12px 8px 49px; font-size: 14px; }
+.why { padding: 6px 12px 8px 49px; font-size: calc(var(--text) + 1px); }
 code { font-family: var(--jp-code-font-family, monospace); font-size: 0.93em; }
 .foot { display: flex; align-items: center; justify-content: space-between; gap: 12px; min-height: 44px; }
 .invitation { color: var(--quiet); }

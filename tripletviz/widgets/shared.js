@@ -374,9 +374,18 @@ export class BaseView {
 }
 
 // JupyterLab's theme where there is one, the browser's own colours elsewhere. Sizes: 16 for what
-// is read first, 13 for everything else, 11 for what stands on an axis.
+// is read first, 13 for everything else, 11 for what stands on an axis. On a slide
+// (deck.js says so) they are larger, and what a lecturer says, or what needs a kernel, is hidden.
 export const BASE_STYLE = `
-:host { display: block; container-type: inline-size; }
+:host {
+  display: block; container-type: inline-size;
+  --large: 16px; --text: 13px; --small: 11px;
+}
+:host(.projected) { --large: 22px; --text: 18px; --small: 15px; }
+:host(.projected) :is(.hint, .setting) { display: none; }
+:host(.projected) .widget > .status {
+  position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
+}
 * { box-sizing: border-box; margin: 0; }
 [hidden] { display: none !important; }
 .widget {
@@ -389,7 +398,7 @@ export const BASE_STYLE = `
   --easy: #7f8c8d; --semi-hard: #b8860b; --hard: #9b30a0;
   padding: 10px 12px; background-color: var(--ground); border-radius: 4px;
   color: var(--jp-ui-font-color1, CanvasText);
-  font: 13px/1.35 var(--jp-ui-font-family, system-ui, sans-serif); text-align: left;
+  font: var(--text)/1.35 var(--jp-ui-font-family, system-ui, sans-serif); text-align: left;
 }
 .widget.dark {
   --accent: var(--jp-brand-color1, #64b5f6); --positive: #4da3d8; --negative: #f08a4b; --hard: #c77dd1;
@@ -398,8 +407,8 @@ export const BASE_STYLE = `
 .widget:focus-visible, button:focus-visible, select:focus-visible, input:focus-visible,
 [tabindex]:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 header { display: flex; gap: 6px 20px; flex-wrap: wrap; align-items: baseline; }
-.title { flex: 1 1 auto; font-size: 16px; font-weight: 600; }
-.readout { font-size: 16px; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.title { flex: 1 1 auto; font-size: var(--large); font-weight: 600; }
+.readout { font-size: var(--large); font-variant-numeric: tabular-nums; white-space: nowrap; }
 .status { min-height: 18px; color: var(--quiet); }
 .quiet { color: var(--quiet); }
 .number { font-variant-numeric: tabular-nums; }

@@ -819,7 +819,7 @@ header { align-items: center; }
 .rate { min-width: 150px; }
 .rate-name { display: flex; align-items: center; gap: 5px; }
 .rate .role-icon { flex: none; width: 14px; height: 14px; }
-.rate .readout { font-size: 16px; font-weight: 600; }
+.rate .readout { font-size: var(--large); font-weight: 600; }
 .role-icon path[fill="#d55e00"] { fill: var(--negative); }
 .role-icon path[fill="#0072b2"] { fill: var(--positive); }
 .baseline { border-left: 1px solid var(--line); padding-left: 14px; }
@@ -876,7 +876,9 @@ figcaption {
 }
 .marks { font-weight: 600; line-height: 1.2; padding-top: 2px; }
 [data-kind="genuine"] .pictures { border-color: var(--positive); }
-.mark { display: grid; place-items: center; font-size: 16px; font-weight: 600; }
+.mark { display: grid; place-items: center; font-size: var(--large); font-weight: 600; }
+:host(.projected) :is(.meaning, .row ~ .row) { display: none; }
+:host(.projected) .tick { font-size: 12px; }
 @container (max-width: 719px) {
   .plots, .examples { grid-template-columns: minmax(0, 1fr); }
   .goals { margin-left: 0; }

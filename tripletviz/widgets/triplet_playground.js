@@ -1244,7 +1244,7 @@ text { font-size: 11px; fill: var(--quiet); user-select: none; }
   overflow: hidden;
 }
 .card-name {
-  padding: 0 3px; font-size: 13px; font-weight: 600; line-height: 1.2;
+  padding: 0 3px; font-size: var(--text); font-weight: 600; line-height: 1.2;
   text-shadow: 0 0 3px var(--ground), 0 0 3px var(--ground), 0 0 3px var(--ground);
 }
 .side { display: flex; flex-direction: column; gap: 10px; min-width: 0; }
@@ -1259,7 +1259,8 @@ text { font-size: 11px; fill: var(--quiet); user-select: none; }
 .verdict-head { display: flex; justify-content: space-between; align-items: center; gap: 8px; }
 .reason { min-height: 72px; margin-top: 6px; }
 .badge {
-  display: inline-block; padding: 1px 8px; border-radius: 4px; font-size: 16px; font-weight: 600;
+  display: inline-block; padding: 1px 8px; border-radius: 4px; font-size: var(--large);
+  font-weight: 600;
   border: 1.5px solid var(--kind); background: color-mix(in srgb, var(--kind) 20%, transparent);
 }
 .hard { --kind: var(--hard); } .semi-hard { --kind: var(--semi-hard); }
@@ -1269,7 +1270,9 @@ text { font-size: 11px; fill: var(--quiet); user-select: none; }
 .fill { height: 100%; background: var(--kind); border-radius: 2px; }
 .fill.beyond { border-right: 5px double var(--ground); }
 .tick { position: absolute; top: -4px; bottom: -4px; width: 2px; background: currentColor; }
-.scale { position: relative; height: 20px; font-size: 11px; line-height: 1.2; color: var(--quiet); }
+.scale {
+  position: relative; height: 20px; font-size: var(--small); line-height: 1.2; color: var(--quiet);
+}
 .scale i { position: absolute; top: 0; width: 1px; height: 4px; background: var(--quiet); }
 .scale span { position: absolute; top: 6px; white-space: nowrap; }
 .formula { white-space: pre-line; }
@@ -1298,6 +1301,18 @@ text { font-size: 11px; fill: var(--quiet); user-select: none; }
   .plot { grid-row: 3 / 5; }
   .settings { grid-column: 2; grid-template-columns: minmax(0, 1fr); align-self: start; }
   .reason { min-height: 54px; }
+  :host(.projected) .playground {
+    grid-template-columns: 560px repeat(2, minmax(0, 1fr)); grid-template-rows: auto 1fr;
+  }
+  :host(.projected) .plot { grid-row: 2; }
+  :host(.projected) .settings { grid-area: 2 / 3; }
+  :host(.projected) :is(.gradient, .check span) { display: none; }
+  :host(.projected) .settings select { min-width: 0; max-width: 165px; }
+  :host(.projected) .badge { white-space: nowrap; }
+  :host(.projected) .verdict-head { flex-wrap: wrap; }
+  :host(.projected) .scale { height: 26px; }
+  :host(.projected) .wide { grid-template-columns: minmax(0, 1fr) auto; }
+  :host(.projected) .wide input { grid-area: 2 / 1 / auto / -1; }
 }
 @container (max-width: 639px) {
   .playground { grid-template-columns: minmax(0, 1fr); padding: 8px; }

@@ -39,7 +39,8 @@ class Exercise:
         lesson: number of its lesson, such as `"03"`.
         title: what is to be built, in a few words.
         examine: gets the learner's answer and a `numpy.random.Generator`, and raises `Wrong` at
-            the first thing that is wrong. A function arrives wrapped in `Asked`.
+            the first thing that is wrong. A function arrives wrapped in `Asked`. What it gives
+            back, if anything, is a remark on a right answer, in Markdown.
         hints: from a nudge to nearly the solution.
         reference: makes the version that later cells use until the learner's is right.
     """
@@ -47,7 +48,7 @@ class Exercise:
     name: str
     lesson: str
     title: str
-    examine: Callable[[object, np.random.Generator], None]
+    examine: Callable[[object, np.random.Generator], str | None]
     hints: Sequence[str]
     reference: Callable[[], object]
 
@@ -108,14 +109,15 @@ def judge(exercise, answer, seed=None):
         return _not_attempted()
     try:
         asked = Asked(answer) if callable(answer) else answer
-        exercise.examine(asked, np.random.default_rng(seed))
+        remark = exercise.examine(asked, np.random.default_rng(seed))
     except NotAttempted:
         return _not_attempted()
     except Crashed as crash:
         return Outcome("crashed", _in_words(crash.__cause__))
     except Wrong as wrong:
         return Outcome("wrong", str(wrong))
-    return Outcome("right", exercise.title)
+    title = exercise.title
+    return Outcome("right", f"{title.removesuffix('.')}. {remark}" if remark else title)
 
 
 def as_array(result, shape, what="Your function"):

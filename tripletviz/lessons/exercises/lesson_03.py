@@ -1,5 +1,6 @@
 """Exercises of lesson 03: count triplets, mask pairs, mine the hardest, and all without a cube."""
 
+import sys
 import tracemalloc
 
 import numpy as np
@@ -637,12 +638,18 @@ def _examine_batch_all(answer, rng):
             example = f"it gives {_spoken_pair(found)}; right is {_spoken_pair(wanted)}."
             raise Wrong(f"{_shown_batch(case)} {example}")
     _refuse_a_cube(answer, rng)
+    return _REMARK_ON_LOOP if _loops_in_tensorflow(answer, rng) else None
+
+
+def _batch_of(size, rng):
+    """Distances and labels of a random batch of two classes."""
+    points, labels = rng.normal(size=(size, 2)), np.arange(size) % 2
+    return np.hypot(*(points[:, None] - points[None, :]).T), labels
 
 
 def _refuse_a_cube(answer, rng):
     size = _BATCH_OF_CUBE_TEST
-    points, labels = rng.normal(size=(size, 2)), np.arange(size) % 2
-    distances = np.hypot(*(points[:, None] - points[None, :]).T)
+    distances, labels = _batch_of(size, rng)
     most = _peak_memory(answer, distances, labels, 0.5)
     if most > 0.9 * size**3 or _has_cube_in_graph(answer, distances, labels, 0.5):
         raise Wrong(
@@ -687,13 +694,17 @@ def _peak_memory(answer, *arguments):
             tracemalloc.stop()
 
 
+def _is_in_tensorflow(answer, distances, labels, margin):
+    loss, _ = answer(distances[:4, :4], labels[:4], margin)
+    return type(loss).__module__.startswith("tensorflow")
+
+
 def _has_cube_in_graph(answer, distances, labels, margin):
     """Whether a TensorFlow function has a tensor of B x B x B entries, seen without running it.
 
     Python does not see TensorFlow's memory, but a traced function knows the shapes of its tensors.
     """
-    loss, _ = answer(distances[:4, :4], labels[:4], margin)
-    if not type(loss).__module__.startswith("tensorflow"):
+    if not _is_in_tensorflow(answer, distances, labels, margin):
         return False
     from ..._tensorflow import tf
 
@@ -705,6 +716,44 @@ def _has_cube_in_graph(answer, distances, labels, margin):
         return False
     sizes = [tensor.shape.num_elements() for op in graph.get_operations() for tensor in op.outputs]
     return max(size or 0 for size in sizes) >= len(labels) ** 3
+
+
+# Time ---------------------------------------------------------------------------------------------
+
+_REMARK_ON_LOOP = (
+    "One thing about its speed: a loop over anchors costs B small steps, and a step in TensorFlow "
+    "costs far more than one in NumPy. The package sorts the rows of all anchors at once."
+)
+
+
+def _loops_in_tensorflow(answer, rng):
+    """Whether a TensorFlow function takes one anchor after another.
+
+    It does if it makes about as many times more calls as there are more anchors, whatever it calls;
+    a clock would tell less on a busy machine. In NumPy such a loop is what the lesson asks for.
+    """
+    few, many = _batch_of(12, rng), _batch_of(48, rng)
+    if not _is_in_tensorflow(answer, *few, 0.5):
+        return False
+    calls_for_few = _calls(answer, *few, 0.5)
+    return _calls(answer, *many, 0.5) > 2 * calls_for_few
+
+
+def _calls(answer, *arguments):
+    """How many functions of Python and of libraries a function calls, with those called by them."""
+    count = 0
+
+    def note(frame, event, argument):
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        answer(*arguments)
+    finally:
+        sys.setprofile(before)
+    return count
 
 
 EXERCISES = (

@@ -141,14 +141,14 @@ _AGAINST = {
         "and here it stays at the value of the untrained network.",
     },
     "B": {
-        "collapse": "In a collapse distances shrink. Here the norm has grown several "
+        "collapse": "In a collapse distances shrink. Here the norm has grown more than a "
         "thousandfold, within the first few steps.",
         "one-class batches": "Some batches do have a loss of 0, as if there were nothing to learn "
         "in them. But others leap far above the margin; and without triplets nothing moves the "
-        "points, while here the norm has grown several thousandfold.",
+        "points, while here the norm has grown more than a thousandfold.",
         "no class twice": "A loss of 0 in many batches does look like a lack of positives. But the "
         "batches between them leap far above the margin; and without triplets nothing moves the "
-        "points, while here the norm has grown several thousandfold.",
+        "points, while here the norm has grown more than a thousandfold.",
         "identical images": "A distance of 0 ends in NaN. These curves have gaps nowhere.",
         "label shape": "A wrong label shape changes the very first loss, before any step. Compare "
         "the first batch: it is what the package computes, too. What is wrong comes afterwards.",
@@ -193,7 +193,7 @@ _AGAINST = {
         "no class twice": "Without positives this loss is below the margin. Here it is far above, "
         "R@1 rises, and then the curves end.",
         "learning rate too high": "Steps too large can end in NaN, too. But before that the norm "
-        "would leap; here it grows slowly, and the last loss before the gap is an ordinary one.",
+        "would leap; here it hardly changes, and the last loss before the gap is an ordinary one.",
         "label shape": "A wrong label shape gives a wrong number, but a number. And compare the "
         "first batch: it is what the package computes, too.",
         "nothing is wrong": "The curves end before the training does: from there on, what should "
