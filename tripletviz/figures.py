@@ -46,6 +46,7 @@ _SMALL_LINE = 17  # height of a line of small text
 # In a line of a title: so many fit in JupyterLab 700 pixels wide, its sidebar shut, in any font.
 # Pages and slides break titles anew, as their width allows (publishing/templates/parts/figures.js).
 _TITLE_LETTERS = 50
+_NAMES_ABOVE = 12  # pixels between the title and what stands above a plot
 
 # Plotly fits a figure's width to its place, but not its height. So the height of a grid of images
 # is what it needs at a middling width: wider, it does not grow; narrower, it leaves room beneath.
@@ -351,7 +352,7 @@ def hinge_curve(positive_distance, margin, title=None):
         title or "How does the loss depend on the negative?",
         alt,
         plot_height=270,
-        margin={"l": 20, "r": 20, "b": 60},
+        margin={"l": 20, "r": 20, "b": 60, "t": _NAMES_ABOVE},
         showlegend=False,
     )
 
@@ -481,7 +482,7 @@ def curve_grid(runs, panels, title=None, step_title="step"):
                 figure.add_hline(options["level"], row=row, col=column, line=line)
             said.append(f"Training {run}, {_curve_in_words(panel, panel, values)}")
     for row, (panel, options) in enumerate(panels.items(), start=1):
-        axis = {"type": "log", "dtick": 2, "exponentformat": "power"} if options.get("log") else {}
+        axis = {"type": "log", "dtick": 3, "exponentformat": "power"} if options.get("log") else {}
         ends = options.get("range")
         if ends is not None:
             axis["range"] = np.log10(ends).tolist() if options.get("log") else list(ends)
@@ -490,13 +491,13 @@ def curve_grid(runs, panels, title=None, step_title="step"):
     figure.update_xaxes(title_text=step_title, row=len(panels), **_AXIS_FONTS)
     figure.update_yaxes(automargin=True, **_AXIS_FONTS)
     # The names of the trainings stand above their columns.
-    figure.update_annotations(font={"size": 16, "weight": 600})
+    figure.update_annotations(font={"size": 14, "weight": 600})
     return _finished(
         figure,
         title or f"What happened in {_count(len(runs), 'training')}?",
         " ".join(said),
         plot_height=86 * len(panels) + 24,
-        margin={"l": 20, "r": 10, "b": 50},
+        margin={"l": 20, "r": 10, "b": 50, "t": _NAMES_ABOVE},
         showlegend=False,
     )
 
@@ -1649,7 +1650,7 @@ def _class_points(points, labels, class_names, size):
 def _finished(figure, title, alt, plot_height, margin, **layout):
     lines = _evenly_wrapped(title, _TITLE_LETTERS)
     more = lines.count("<br>")
-    top = 49 + 21 * more
+    top = 49 + 21 * more + margin.get("t", 0)
     # Plotly sets a title of several lines half a line higher than one of a single line.
     figure.update_layout(
         template="plotly_white",
