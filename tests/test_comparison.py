@@ -276,3 +276,21 @@ def test_an_interrupt_ends_a_run_as_the_button_does(monkeypatch):
     assert run.steps.tolist() == [0, 2, 3]
     assert np.isfinite(run.curves["loss"]).all()
     assert list(compared.results) == ["a"]
+
+
+def test_an_interrupt_while_the_first_run_gets_ready_leaves_a_comparison(monkeypatch, capsys):
+    def interrupted(self, settings, strategy):
+        raise KeyboardInterrupt
+
+    common = {"images_per_class": 4}
+    with monkeypatch.context() as patch:
+        patch.setattr(room._Bench, "update", interrupted)
+        compared = live_comparison({"a": {}, "b": {}}, profile=CI, common=common, face="line")
+    assert capsys.readouterr().out.startswith("a: stopped before its first step.")
+    assert compared.results == {}
+    assert compared.widget.message == "Stopped before the first step. Not trained: 2."
+    with pytest.raises(room.MissingRunError, match="Run the cell with `live_comparison` again"):
+        compared.results["a"]
+    # What an interrupt left half made is not used again.
+    again = live_comparison({"a": {}}, profile=CI, common=common, face="line")
+    assert again.results["a"].steps[-1] == STEPS

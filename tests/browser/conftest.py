@@ -6,6 +6,8 @@ JupyterLab. `export_html` executes a notebook and exports it to a page that need
 Where there is no Chromium the tests are skipped, and say so.
 """
 
+import contextlib
+import functools
 import secrets
 from pathlib import Path
 
@@ -34,12 +36,9 @@ def browser():
         browser.close()
 
 
-@pytest.fixture
-def new_page(browser):
-    """Opens pages: `new_page(width=1280, height=900, offline=False, **context_options)`.
-
-    Options are those of Playwright's `Browser.new_context` (`color_scheme`, `has_touch`, ...).
-    """
+@contextlib.contextmanager
+def watched_pages(browser):
+    """Opens pages, and at the end closes them and fails for what they complained of."""
     contexts, complaints = [], []
 
     def open_page(*, width=1280, height=900, offline=False, **options):
@@ -58,13 +57,31 @@ def new_page(browser):
         if not url.startswith(LOCAL):
             complaints.append(f"request: {url}")
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    try:
+        yield open_page
+    finally:
+        for context in contexts:
+            context.close()
     assert not complaints, "\n".join(complaints)
 
 
 @pytest.fixture
+def new_page(browser):
+    """Opens pages: `new_page(width=1280, height=900, offline=False, **context_options)`.
+
+    Options are those of Playwright's `Browser.new_context` (`color_scheme`, `has_touch`, ...).
+    """
+    with watched_pages(browser) as open_page:
+        yield open_page
+
+
+@pytest.fixture(scope="module")
+def page_for_all(browser):
+    """As `new_page`, for what several tests look at: `with page_for_all() as new_page: ...`."""
+    return functools.partial(watched_pages, browser)
+
+
+@pytest.fixture(scope="session")
 def screenshot():
     """Saves a page's picture: `screenshot(page, name)`. For people to look at."""
 

@@ -69,7 +69,7 @@ def open_whole(page, path):
 
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("width", [1280, 700])
-def test_a_page_is_whole_without_a_network(name, width, site, new_page, screenshot):
+def test_a_page_is_whole_and_alive_without_a_network(name, width, site, new_page, screenshot):
     page = new_page(offline=True, width=width)
     open_whole(page, site / name)  # `new_page` fails the test for errors and outside requests
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -80,6 +80,15 @@ def test_a_page_is_whole_without_a_network(name, width, site, new_page, screensh
     assert not page.locator("main details[open]").count(), "answers and solutions are folded"
     page.evaluate("scrollTo(0, 0)")
     screenshot(page, f"site-{name.removesuffix('.html')}-{width}")
+    for host in page.locator(f"{WIDGET} [class^=tripletviz-]").all():
+        handle = host.element_handle()
+        page.wait_for_function("(host) => host.shadowRoot?.textContent.trim() !== ''", arg=handle)
+    # Controls that only a kernel could serve say so.
+    for place in page.locator(WIDGET).all():
+        controls = place.locator(".widget-button, .widget-slider, .widget-dropdown, .widget-text")
+        if controls.count():
+            note = place.locator("xpath=following-sibling::*[1]")
+            assert "need a running kernel" in note.inner_text()
 
 
 def test_the_title_of_a_figure_is_broken_as_the_page_allows(export_html, new_page):
@@ -131,21 +140,6 @@ def test_every_link_of_a_page_leads_somewhere(name, site, new_page):
             ids = re.findall(r'\bid="([^"]+)"', target.read_text(encoding="utf-8"))
             # As a browser does, which also takes an id that is spelt with percents itself.
             assert {anchor, unquote(anchor)} & {html.unescape(each) for each in ids}, link
-
-
-@pytest.mark.parametrize("name", LESSON_PAGES)
-def test_widgets_that_need_no_kernel_are_alive(name, site, new_page):
-    page = new_page(offline=True)
-    open_whole(page, site / name)
-    for host in page.locator(f"{WIDGET} [class^=tripletviz-]").all():
-        handle = host.element_handle()
-        page.wait_for_function("(host) => host.shadowRoot?.textContent.trim() !== ''", arg=handle)
-    # Controls that only a kernel could serve say so.
-    for place in page.locator(WIDGET).all():
-        controls = place.locator(".widget-button, .widget-slider, .widget-dropdown, .widget-text")
-        if controls.count():
-            note = place.locator("xpath=following-sibling::*[1]")
-            assert "need a running kernel" in note.inner_text()
 
 
 def test_the_player_of_lesson_04_plays(site, new_page):

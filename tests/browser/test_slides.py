@@ -1,5 +1,8 @@
 """The slides: every deck walked through in a real browser, at 1280 x 720 and with no network."""
 
+import dataclasses
+import functools
+
 import nbclient
 import nbformat
 import pytest
@@ -41,6 +44,10 @@ PROBLEMS = """() => {
   return problems;
 }"""
 
+# Of the whole deck: the sizes of code and of text.
+TEXT_SIZES = """() => [...document.querySelectorAll(".highlight pre, .jp-RenderedMarkdown p")]
+  .filter((each) => !each.closest("details"))
+  .map((each) => parseFloat(getComputedStyle(each).fontSize))"""
 QUESTIONS = ("tripletviz-quiz", "tripletviz-prediction")
 # Each widget of the slide, and the size of its text as it is shown.
 WIDGET_SIZES = """() => [...Reveal.getCurrentSlide().querySelectorAll("[class^=tripletviz-]")]
@@ -82,50 +89,65 @@ def show(page, number):
     page.evaluate("() => window.deck.settled().then(() => null)")
 
 
-@pytest.mark.parametrize("name", LECTURES)
-def test_no_slide_overflows(name, slides, new_page, screenshot):
-    page = new_page(offline=True, width=1280, height=720)
-    count = open_deck(page, slides / f"{name}.html")
-    overflowing = {}
-    for number in range(count):
-        show(page, number)
-        problems = page.evaluate(PROBLEMS)
-        if problems:
-            overflowing[number + 1] = problems
-        screenshot(page, f"slides-{name}-{number + 1:02d}")
-    assert not overflowing
+@dataclasses.dataclass
+class Walk:
+    """What was seen of a deck; lists have an entry for each slide."""
+
+    text_sizes: list[float]
+    problems: list[list[str]]
+    widget_sizes: list[list[tuple[str, float]]]
+    titles: list[list[tuple[float, list[float]]]]
+
+
+@pytest.fixture(scope="module")
+def walk(slides, page_for_all, screenshot):
+    """Walks once through a deck for all tests: `walk(name)` gives a `Walk`.
+
+    Pictures of its slides are taken on the way, for people to look at.
+    """
+
+    @functools.cache
+    def walk_through(name):
+        with page_for_all() as new_page:
+            page = new_page(offline=True, width=1280, height=720)
+            count = open_deck(page, slides / f"{name}.html")
+            seen = Walk(page.evaluate(TEXT_SIZES), [], [], [])
+            for number in range(count):
+                show(page, number)
+                seen.problems.append(page.evaluate(PROBLEMS))
+                seen.widget_sizes.append(page.evaluate(WIDGET_SIZES))
+                seen.titles.append(page.evaluate(TITLES))
+                screenshot(page, f"slides-{name}-{number + 1:02d}")
+        assert count
+        return seen
+
+    return walk_through
 
 
 @pytest.mark.parametrize("name", LECTURES)
-def test_code_text_and_widgets_are_large(name, slides, new_page):
-    page = new_page(offline=True, width=1280, height=720)
-    count = open_deck(page, slides / f"{name}.html")
-    sizes = page.evaluate(
-        """() => [...document.querySelectorAll(".highlight pre, .jp-RenderedMarkdown p")]
-          .filter((each) => !each.closest("details"))
-          .map((each) => parseFloat(getComputedStyle(each).fontSize))"""
-    )
-    assert min(sizes) >= 18
-    for number in range(count):
-        show(page, number)
-        for widget, size in page.evaluate(WIDGET_SIZES):
+def test_no_slide_overflows(name, walk):
+    problems = enumerate(walk(name).problems, 1)
+    assert {number: each for number, each in problems if each} == {}
+
+
+@pytest.mark.parametrize("name", LECTURES)
+def test_code_text_and_widgets_are_large(name, walk):
+    seen = walk(name)
+    assert min(seen.text_sizes) >= 18
+    for number, widgets in enumerate(seen.widget_sizes, 1):
+        for widget, size in widgets:
             least = 18 if widget in QUESTIONS else 13
-            assert size >= least, f"slide {number + 1}: the text of {widget} is too small"
+            assert size >= least, f"slide {number}: the text of {widget} is too small"
 
 
 @pytest.mark.parametrize("name", ["06-evaluate-embeddings", "10-classify"])
-def test_titles_of_figures_use_the_width_of_the_slide(name, slides, new_page):
-    page = new_page(offline=True, width=1280, height=720)
-    count = open_deck(page, slides / f"{name}.html")
-    seen = 0
-    for number in range(count):
-        show(page, number)
-        for width, lines in page.evaluate(TITLES):
-            seen += 1
-            assert max(lines) < width
-            # One line fewer would not have fitted.
-            assert len(lines) == 1 or sum(lines) > (len(lines) - 1) * 0.9 * width
-    assert seen
+def test_titles_of_figures_use_the_width_of_the_slide(name, walk):
+    figures = [figure for slide in walk(name).titles for figure in slide]
+    assert figures
+    for width, lines in figures:
+        assert max(lines) < width
+        # One line fewer would not have fitted.
+        assert len(lines) == 1 or sum(lines) > (len(lines) - 1) * 0.9 * width
 
 
 def test_a_lecturer_walks_by_keyboard_and_sees_the_number(slides, new_page):

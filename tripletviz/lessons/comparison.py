@@ -77,6 +77,10 @@ class MissingRunError(KeyError):
         return self.args[0]  # a `KeyError` shows its words as a string in quotes
 
 
+class _StoppedBeforeItBegan(KeyboardInterrupt):
+    """An interrupt while a run got ready: of the run there is nothing yet."""
+
+
 class _Results(dict):
     """Runs by name; who reads one that is missing hears what to do.
 
@@ -178,6 +182,8 @@ class Comparison:
                     print(f"{name}: {run.verdict}, {run.seconds:.1f} s")
                 if run.stopped:
                     break
+        except _StoppedBeforeItBegan as stopped:
+            print(stopped)
         except BaseException as error:
             widget.report("failed", f"Not trained. {type(error).__name__}: {error}".strip(": "))
             raise
@@ -195,13 +201,17 @@ class Comparison:
 
     def _report_end(self, missing):
         if not self.results:
+            if missing:
+                self.widget.report(
+                    "done", f"Stopped before the first step. Not trained: {missing}."
+                )
             return
         name, run = list(self.results.items())[-1]
         words = f"{name}: {run.steps[-1]} steps in {run.seconds:.1f} s, {run.verdict}."
-        if run.stopped:
+        if run.stopped or missing > 0:
             words = f"Stopped. {words}"
-            if missing > 0:
-                words += f" Not trained: {missing} more."
+        if missing > 0:
+            words += f" Not trained: {missing} more."
         self.widget.report("done", words, progress=1.0)
 
     def _train(self, name, settings, place, own=False) -> ComparisonRun:
@@ -220,7 +230,13 @@ class Comparison:
 
         with _TRAINING:
             bench = _bench(self._profile.name)
-            run = bench.train(settings, self._steps, show, lambda: widget.stop_requested)
+            try:
+                run = bench.train(settings, self._steps, show, lambda: widget.stop_requested)
+            except KeyboardInterrupt:  # while it got ready; later ones end the run by themselves
+                bench.forget()
+                raise _StoppedBeforeItBegan(
+                    f"{name}: stopped before its first step. Run the cell again to train."
+                ) from None
         self.results[name] = run
         widget.show_run(name, run, own=own)
         return run

@@ -120,10 +120,12 @@ class Step:
                 variable.assign(np.zeros(variable.shape))
 
 
-@lru_cache(maxsize=16)
 def prepared(network, strategy="batch_all", precision="float32"):
     """The `Step` of these names; the same one each time, for preparing takes a second and more."""
-    return Step(network, strategy, precision)
+    return _prepared(network, strategy, precision)
+
+
+_prepared = lru_cache(maxsize=16)(Step)
 
 
 def measure_step(
