@@ -2,6 +2,7 @@ import ctypes
 import json
 import math
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_mnist
 
 from tripletviz import experiments
 from tripletviz.__main__ import main
@@ -39,6 +41,21 @@ def made(folder, **changes):
 
 def train(model_dir, **options):
     return experiments.train(model_dir, progress=False, say=lambda line: None, **options)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Model dir and experiment of the small training, done once for all tests that only read it."""
+    with pytest.MonkeyPatch.context() as patch:
+        small_mnist.use(patch.setitem, patch.setattr)
+        folder = made(tmp_path_factory.mktemp("trained") / "model")
+        return folder, train(folder)
+
+
+@pytest.fixture
+def trained_dir(trained, tmp_path):
+    """A copy of that model dir, for a test to change."""
+    return shutil.copytree(trained[0], tmp_path / "model")
 
 
 def files(model_dir):
@@ -161,13 +178,12 @@ def test_a_model_dir_without_a_model(sample, model_dir):
         experiments.evaluate(model_dir)
 
 
-def test_a_damaged_model_is_named(sample, model_dir):
-    train(model_dir)
-    content = bytearray((model_dir / "model.keras").read_bytes())
+def test_a_damaged_model_is_named(sample, trained_dir):
+    content = bytearray((trained_dir / "model.keras").read_bytes())
     content[len(content) // 2] ^= 0xFF
-    (model_dir / "model.keras").write_bytes(content)
+    (trained_dir / "model.keras").write_bytes(content)
     with pytest.raises(ExperimentError, match=r"model\.keras cannot be read: ."):
-        experiments.evaluate(model_dir)
+        experiments.evaluate(trained_dir)
 
 
 def test_the_command_line_says_what_is_wrong_in_one_line(tmp_path, capsys):
@@ -232,31 +248,29 @@ def test_the_command_line_trains_and_evaluates_without_log_noise(model_dir):
         assert re.match(expected, lines[-1])
 
 
-def test_a_finished_training_is_left_as_it_is(sample, model_dir):
-    train(model_dir)
-    before, said = contents(model_dir), []
-    again = experiments.train(model_dir, say=said.append)
-    assert contents(model_dir) == before
+def test_a_finished_training_is_left_as_it_is(sample, trained_dir):
+    before, said = contents(trained_dir), []
+    again = experiments.train(trained_dir, say=said.append)
+    assert contents(trained_dir) == before
     assert "is trained already; --restart trains it anew" in said[0]
     assert again.finished
-    assert again.metrics == json.loads((model_dir / "metrics.json").read_text())
+    assert again.metrics == json.loads((trained_dir / "metrics.json").read_text())
     assert embed(again.network, sample[1][0]).shape == (500, 8)
 
 
-def test_another_training_is_not_thrown_away_unless_asked(sample, model_dir):
-    train(model_dir)
-    made(model_dir, margin=0.25)
-    before = contents(model_dir)
+def test_another_training_is_not_thrown_away_unless_asked(sample, trained_dir):
+    made(trained_dir, margin=0.25)
+    before = contents(trained_dir)
     with pytest.raises(ExperimentError, match=r"margin was 0\.5, is 0\.25\); --restart throws"):
-        train(model_dir)
-    assert contents(model_dir) == before
+        train(trained_dir)
+    assert contents(trained_dir) == before
     said = []
-    experiments.evaluate(model_dir, say=said.append)
+    experiments.evaluate(trained_dir, say=said.append)
     assert "params.json has changed since this network was trained (margin was 0.5" in said[0]
-    assert train(model_dir, restart=True).metrics["params"]["margin"] == 0.25
-    (model_dir / "metrics.json").unlink()
+    assert train(trained_dir, restart=True).metrics["params"]["margin"] == 0.25
+    (trained_dir / "metrics.json").unlink()
     with pytest.raises(ExperimentError, match="whose training is unknown"):
-        train(model_dir)
+        train(trained_dir)
 
 
 @pytest.mark.parametrize(
@@ -282,11 +296,10 @@ def test_restart_throws_nothing_away_before_it_can_begin(sample, model_dir, chan
 
 
 @pytest.mark.parametrize("missing", ["model.keras", "recording.npz"])
-def test_a_training_whose_files_are_gone_is_not_finished(sample, model_dir, missing):
-    metrics = train(model_dir).metrics
-    (model_dir / missing).unlink()
-    assert train(model_dir).metrics == metrics
-    assert files(model_dir) == WRITTEN
+def test_a_training_whose_files_are_gone_is_not_finished(sample, trained, trained_dir, missing):
+    (trained_dir / missing).unlink()
+    assert train(trained_dir).metrics == trained[1].metrics
+    assert files(trained_dir) == WRITTEN
 
 
 def test_a_training_that_did_not_finish_is_no_success(sample, model_dir, monkeypatch, capsys):
@@ -305,24 +318,23 @@ def test_a_training_that_did_not_finish_is_no_success(sample, model_dir, monkeyp
     assert capsys.readouterr().err.endswith("was interrupted; the same command goes on\n")
 
 
-def test_weights_that_do_not_fit_the_parameters(sample, model_dir):
-    train(model_dir)
-    made(model_dir, embedding_size=5)
+def test_weights_that_do_not_fit_the_parameters(sample, trained_dir):
+    made(trained_dir, embedding_size=5)
     for command in (experiments.evaluate, experiments.visualize):
         with pytest.raises(
             ExperimentError,
             match=r"do not fit the parameters: embedding/kernel has shape \(392, 8\) there, "
             r"\(392, 5\) here",
         ):
-            command(model_dir)
-    made(model_dir, blocks=1)
+            command(trained_dir)
+    made(trained_dir, blocks=1)
     with pytest.raises(ExperimentError, match="embedding/kernel has shape"):
-        experiments.evaluate(model_dir)
+        experiments.evaluate(trained_dir)
 
 
-def test_an_interrupted_training_goes_on(sample, model_dir, tmp_path, monkeypatch):
+def test_an_interrupted_training_goes_on(sample, trained, model_dir, monkeypatch):
     """Ctrl-C between two looks: the extra look that it causes is none of the final recording's."""
-    undisturbed = train(made(tmp_path / "undisturbed"))
+    _, undisturbed = trained
     begin = experiments.Training
 
     def interrupted(*args, **options):
@@ -356,9 +368,9 @@ class Killed(BaseException):
     """What a kill is to the process: nothing handles it."""
 
 
-def test_killed_at_any_of_its_writes_it_ends_equal(sample, tmp_path, monkeypatch):
+def test_killed_at_any_of_its_writes_it_ends_equal(sample, trained, tmp_path, monkeypatch):
     """Each file is put in its place by a rename, and the checkpoint removed at the end."""
-    undisturbed = train(made(tmp_path / "undisturbed"))
+    _, undisturbed = trained
     rename, remove, moments = Path.replace, Path.unlink, []
 
     def stop_at(number):
@@ -401,9 +413,7 @@ def test_killed_at_any_of_its_writes_it_ends_equal(sample, tmp_path, monkeypatch
         stop_at(0)
         again = train(killed)
         assert again.finished
-        assert (killed / "metrics.json").read_bytes() == (
-            tmp_path / "undisturbed/metrics.json"
-        ).read_bytes()
+        assert (killed / "metrics.json").read_bytes() == (trained[0] / "metrics.json").read_bytes()
         found, expected = again.recording.to_arrays(), undisturbed.recording.to_arrays()
         for name, values in expected.items():
             np.testing.assert_array_equal(found[name], values, err_msg=f"{number} {name}")
@@ -487,10 +497,10 @@ def test_weights_to_start_from_that_are_not_there_or_do_not_fit(sample, tmp_path
     assert files(target) == set()
 
 
-def test_visualize_writes_projector_and_page(sample, model_dir):
+def test_visualize_writes_projector_and_page(sample, trained, model_dir):
     with pytest.raises(ExperimentError, match=r"no model\.keras yet; train it first"):
         experiments.visualize(model_dir)
-    train(model_dir)
+    shutil.copytree(trained[0], model_dir, dirs_exist_ok=True)
     said = []
     with pytest.raises(ExperimentError, match="less than the number of test images, 500; got 500"):
         experiments.visualize(model_dir, perplexity=500)
@@ -519,10 +529,12 @@ def small(model_dir, command="train", **options):
     # Room for nothing; for the checkpoint of the start, then not for the model; for no picture.
     [("train", 10_000), ("train", 100_000), ("visualize", 30_000)],
 )
-def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(sample, model_dir, command, limit):
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(
+    sample, trained, model_dir, command, limit
+):
     resource = pytest.importorskip("resource", reason="Windows has no such limits")
     if command == "visualize":
-        train(model_dir)
+        shutil.copytree(trained[0], model_dir, dirs_exist_ok=True)
     before = contents(model_dir)
     process = small(
         model_dir,

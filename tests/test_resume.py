@@ -32,23 +32,23 @@ PARAMS = {
     "strategy": [{"until_step": 300, "name": "batch_all"}, {"name": "batch_hard"}],
     "margin": 0.5,
     "batch_size": 40,
-    "epochs": 120,
+    "epochs": 60,
+    "learning_rate": 3e-4,
     "learning_rate_schedule": "cosine",
     "warmup_steps": 50,
     "max_shift": 2,
     "max_rotation": 10,
-    "augmented_epochs": 80,
+    "augmented_epochs": 40,
     "snapshots": 12,
     "seed": 5,
 }
-STEPS = 1500 // 40 * 120
+STEPS = 1500 // 40 * PARAMS["epochs"]
 
 
-def start(model_dir):
-    environment = os.environ | {"CHECKPOINT_SECONDS": "0.05"}
+def start(model_dir, **environment):
     return subprocess.Popen(
         [sys.executable, SCRIPT, "train", "--model-dir", model_dir],
-        env=environment,
+        env=os.environ | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -67,7 +67,7 @@ def kill_while_it_trains(model_dir, delay):
     Returns the step of the checkpoint that is left.
     """
     before = reached(model_dir)
-    process = start(model_dir)
+    process = start(model_dir, CHECKPOINT_SECONDS="0.05")
     while process.poll() is None and reached(model_dir) <= before:
         time.sleep(0.05)
     time.sleep(delay)
@@ -114,6 +114,10 @@ def test_killed_at_ten_random_moments_it_ends_equal(tmp_path):
 
     expected, found = ((each / "metrics.json").read_bytes() for each in (undisturbed, killed))
     assert expected == found
+    untrained, trained = (
+        json.loads(expected)[when]["recall_at_k"]["1"] for when in ("untrained", "trained")
+    )
+    assert trained > untrained, "what has collapsed ends equal whatever was forgotten"
     expected, found = (
         Recording.load(each / "recording.npz").to_arrays() for each in (undisturbed, killed)
     )

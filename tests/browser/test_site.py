@@ -67,9 +67,38 @@ def open_whole(page, path):
     pause(page, 300)
 
 
+@functools.cache
+def ids_of(path):
+    ids = re.findall(r'\bid="([^"]+)"', path.read_text(encoding="utf-8"))
+    return {html.unescape(each) for each in ids}
+
+
+def dead_links(page, site, name):
+    """Links of an opened page, those that scripts made too, that lead nowhere on this site."""
+    links = page.evaluate(
+        "[...document.querySelectorAll('a[href]')].map((a) => a.getAttribute('href'))"
+    )
+    dead = []
+    for link in links:
+        if re.match(r"https://|mailto:", link):
+            continue
+        file, _, anchor = link.partition("#")
+        target = site / (unquote(file) or name)
+        if not target.is_file() or not target.is_relative_to(site):
+            dead.append(link)
+        elif anchor:
+            # As a browser does, which also takes an id that is spelt with percents itself.
+            if not {anchor, unquote(anchor)} & ids_of(target):
+                dead.append(link)
+    assert links
+    return dead
+
+
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("width", [1280, 700])
-def test_a_page_is_whole_and_alive_without_a_network(name, width, site, new_page, screenshot):
+def test_a_page_is_whole_alive_and_linked_without_a_network(
+    name, width, site, new_page, screenshot
+):
     page = new_page(offline=True, width=width)
     open_whole(page, site / name)  # `new_page` fails the test for errors and outside requests
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -89,6 +118,7 @@ def test_a_page_is_whole_and_alive_without_a_network(name, width, site, new_page
         if controls.count():
             note = place.locator("xpath=following-sibling::*[1]")
             assert "need a running kernel" in note.inner_text()
+    assert dead_links(page, site, name) == []
 
 
 def test_the_title_of_a_figure_is_broken_as_the_page_allows(export_html, new_page):
@@ -120,26 +150,6 @@ def test_the_title_of_a_figure_is_broken_as_the_page_allows(export_html, new_pag
         assert words == title
     assert found[1280] == 1, "there was room for one line"
     assert found[1280] < found[700] <= found[400]
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_every_link_of_a_page_leads_somewhere(name, site, new_page):
-    page = new_page(offline=True)
-    page.goto((site / name).as_uri())
-    links = page.evaluate(
-        "[...document.querySelectorAll('a[href]')].map((a) => a.getAttribute('href'))"
-    )
-    for link in links:
-        if re.match(r"https://|mailto:", link):
-            continue
-        file, _, anchor = link.partition("#")
-        target = site / (unquote(file) or name)
-        assert target.is_file(), link
-        assert target.is_relative_to(site), link
-        if anchor:
-            ids = re.findall(r'\bid="([^"]+)"', target.read_text(encoding="utf-8"))
-            # As a browser does, which also takes an id that is spelt with percents itself.
-            assert {anchor, unquote(anchor)} & {html.unescape(each) for each in ids}, link
 
 
 def test_the_player_of_lesson_04_plays(site, new_page):
