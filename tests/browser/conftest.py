@@ -3,11 +3,13 @@
 `new_page` opens a browser page that fails the test at its end if the page wrote an error to the
 console, raised one, or asked for anything outside this machine. `lab` opens notebooks in a real
 JupyterLab. `export_html` executes a notebook and exports it to a page that needs no network.
-Where there is no Chromium the tests are skipped, and say so.
+Where there is no Chromium the tests are skipped, and say so. `BROWSER_SLOWDOWN=8 make test-browser`
+runs them as on a machine that is much slower.
 """
 
 import contextlib
 import functools
+import os
 import secrets
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from lab_server import BROWSER_FLAGS, ROOT, LabNotebook, LabServer, find_browser
 
 from tripletviz.widgets._widget import load_script
 
+# How many times slower pages run than they could: tests that trust a page's pace are found so.
+SLOWDOWN = float(os.environ.get("BROWSER_SLOWDOWN", "1"))
 SCREENSHOTS = ROOT / "build" / "screenshots"
 LOCAL = ("file:", "data:", "blob:", "about:", "http://127.0.0.1:", "ws://127.0.0.1:")
 
@@ -47,6 +51,9 @@ def watched_pages(browser):
         context.set_offline(offline)
         page = context.new_page()
         page.set_default_timeout(180_000)  # a machine that runs many things at once is slow
+        if SLOWDOWN > 1:
+            session = context.new_cdp_session(page)
+            session.send("Emulation.setCPUThrottlingRate", {"rate": SLOWDOWN})
         page.on("console", lambda m: m.type == "error" and complaints.append(f"console: {m.text}"))
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
         page.on("request", lambda request: note_request(request.url))

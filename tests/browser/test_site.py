@@ -84,12 +84,13 @@ def dead_links(page, site, name):
             continue
         file, _, anchor = link.partition("#")
         target = site / (unquote(file) or name)
-        if not target.is_file() or not target.is_relative_to(site):
+        # As a browser does, which also takes an id that is spelt with percents itself.
+        if (
+            not target.is_file()
+            or not target.is_relative_to(site)
+            or (anchor and not {anchor, unquote(anchor)} & ids_of(target))
+        ):
             dead.append(link)
-        elif anchor:
-            # As a browser does, which also takes an id that is spelt with percents itself.
-            if not {anchor, unquote(anchor)} & ids_of(target):
-                dead.append(link)
     assert links
     return dead
 
