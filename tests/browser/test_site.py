@@ -87,7 +87,7 @@ def dead_links(page, site, name):
         # As a browser does, which also takes an id that is spelt with percents itself.
         if (
             not target.is_file()
-            or not target.is_relative_to(site)
+            or not target.resolve().is_relative_to(site.resolve())
             or (anchor and not {anchor, unquote(anchor)} & ids_of(target))
         ):
             dead.append(link)
