@@ -351,21 +351,20 @@ def test_compile_fit_save_load(name, policy, jit_compile, rng, tmp_path):
         metrics=[FractionOfPositiveTriplets(0.5)],
         jit_compile=jit_compile,
     )
-    history = model.fit(inputs, labels, batch_size=32, epochs=15, verbose=0).history
-    assert history["fraction_positive"][-1] < history["fraction_positive"][0]
+    before = model.evaluate(inputs, labels, batch_size=64, verbose=0, return_dict=True)
+    model.fit(inputs, labels, batch_size=32, epochs=15, verbose=0)
+    after = model.evaluate(inputs, labels, batch_size=64, verbose=0, return_dict=True)
+    assert after["fraction_positive"] < before["fraction_positive"]
     embeddings = model.predict(inputs, batch_size=64, verbose=0)
+    assert after["loss"] == pytest.approx(
+        float(FUNCTIONS[name](labels, embeddings, 0.5)), rel=1e-4 if policy == "float32" else 0.02
+    )
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert isinstance(loaded.loss, CLASSES[name])
     assert loaded.loss.get_config() == model.loss.get_config()
-    assert loaded.jit_compile == jit_compile
-    np.testing.assert_allclose(
-        loaded.predict(inputs, batch_size=64, verbose=0), embeddings, rtol=1e-5, atol=1e-6
-    )
-    evaluated = loaded.evaluate(inputs, labels, batch_size=64, verbose=0, return_dict=True)
-    assert evaluated["loss"] == pytest.approx(
-        float(FUNCTIONS[name](labels, embeddings, 0.5)), rel=1e-4 if policy == "float32" else 0.02
-    )
+    again = loaded.evaluate(inputs, labels, batch_size=64, verbose=0, return_dict=True)
+    assert again["loss"] == pytest.approx(after["loss"], rel=1e-5)
 
 
 def test_config_survives_a_round_trip():

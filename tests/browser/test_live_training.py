@@ -320,7 +320,9 @@ def open_saved(new_page, tmp_path):
             # The page loads at its own pace; what it asks the clock for comes by small steps, so
             # that a slow machine does not use up the time that a test is about.
             root = view.root.element_handle()
+            end = time.monotonic() + 180
             while not root.evaluate(painted):
+                assert time.monotonic() < end, "nothing is painted"
                 page.clock.run_for(2)
                 time.sleep(0.02)
         else:
