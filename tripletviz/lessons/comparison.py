@@ -228,15 +228,14 @@ class Comparison:
                 words = f"{name}{place}: step {done} of {self._steps}"
                 widget.report("training", words, done / self._steps)
 
-        with _TRAINING:
-            bench = _bench(self._profile.name)
-            try:
+        try:
+            with _TRAINING:
+                bench = _bench(self._profile.name)
                 run = bench.train(settings, self._steps, show, lambda: widget.stop_requested)
-            except KeyboardInterrupt:  # while it got ready; later ones end the run by themselves
-                bench.forget()
-                raise _StoppedBeforeItBegan(
-                    f"{name}: stopped before its first step. Run the cell again to train."
-                ) from None
+        except KeyboardInterrupt:  # while it got ready; later ones end the run by themselves
+            raise _StoppedBeforeItBegan(
+                f"{name}: stopped before its first step. Run the cell again to train."
+            ) from None
         self.results[name] = run
         widget.show_run(name, run, own=own)
         return run
@@ -288,6 +287,8 @@ class _Bench:
     def train(self, settings, steps, on_progress=None, is_stopped=lambda: False) -> ComparisonRun:
         """Train once from the start; an interrupt ends it as `is_stopped` does.
 
+        One that comes before the first update is raised again.
+
         Args:
             settings: `ComparisonSettings`, its stages in steps.
             steps: updates.
@@ -295,7 +296,11 @@ class _Bench:
                 so far at a look, else `None`.
             is_stopped: called before each update: whether to end.
         """
-        return _Training(self, settings, steps).run(on_progress, is_stopped)
+        try:
+            return _Training(self, settings, steps).run(on_progress, is_stopped)
+        except KeyboardInterrupt:  # before the first update
+            self.forget()
+            raise
 
     def forget(self):
         """Give up all that was compiled; an interrupt may have left it half made."""
